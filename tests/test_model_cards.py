@@ -158,7 +158,7 @@ def test_the_table_and_the_cards_say_where_a_model_is_from_and_what_it_takes(log
     assert (table["bytes"] > 100).all()
     assert "MLmodel" not in table, "all files were read"
     said = repr(models.cards())
-    assert said.startswith("columns · python_function · "), "the registered one comes first"
+    assert said.startswith("columns · trained · python_function · "), "the registered one comes first"
     assert "flowers v1 @champion" in said.splitlines()[0]
     for line in (
         f"  run  trained ({(logged / 'run').read_text()})",
@@ -169,7 +169,7 @@ def test_the_table_and_the_cards_say_where_a_model_is_from_and_what_it_takes(log
         '  stop  string [-1]  ["a"]',
     ):
         assert line in said.splitlines(), line
-    assert "  dataset (training) of the run  iris @ " in said
+    assert "  run's data (training)  iris @ " in said
     assert "  measured on  iris @ " in said
     assert "0.75" in said
     assert "No signature was logged." in said

@@ -27,6 +27,7 @@ _NAMED = 3
 _OF_REGISTRY = ("registered model", "version ")  # as the subjects of its problems begin
 # What is said of the code of the run, as `origins` names it.
 _CODE = ("source", "git commit", "git branch", "git repository", "git dirty", "git diff", "entry point", "docker image")
+_DATASET = "dataset ("
 
 
 def model_cards(loaded: Loaded, models: Sequence[KnownModel]) -> list[ModelCard]:
@@ -52,7 +53,8 @@ def model_cards(loaded: Loaded, models: Sequence[KnownModel]) -> list[ModelCard]
         known = file if isinstance(file, ModelFile) else None
         versions = listed.registered.get(model.key, ())
         size = size_text(known.size) if known else ""
-        said = (known.flavours_in_short() if known else "", size, ", ".join(versions))
+        flavours = known.flavours_in_short() if known else ""
+        said = (and_more(listed.runs[model.key], _NAMED), flavours, size, ", ".join(versions))
         cards.append(
             ModelCard(
                 name=listed.names[model.key],
@@ -88,9 +90,9 @@ def _origin(
             yield "output of", and_more(runs, _NAMED)
     if step := listed.steps.get(model.key):  # MLflow writes 0 if none was given
         yield "step", f"{step:,}"
-    yield from ((name, one_line(value, 200)) for name, value in of_run.items() if name in _CODE)
-    data = ((name, value) for name, value in of_run.items() if name.startswith("dataset ("))
-    yield from ((f"{name} of the run", one_line(value, 300)) for name, value in data)
+    yield from ((name, one_line(of_run[name], 200)) for name in _CODE if name in of_run)
+    data = sorted((name, value) for name, value in of_run.items() if name.startswith(_DATASET))
+    yield from ((f"run's data ({name.removeprefix(_DATASET)}", one_line(value, 300)) for name, value in data)
 
 
 def _measured_on(points: Sequence[tuple[tuple[str, str, str], Any]]) -> Iterator[tuple[str, str]]:

@@ -46,10 +46,10 @@ class Models(Namespace):
             The index is the model's name.
 
             - `run`: the run that created it, else the runs that list it. `step`: at which it was saved.
-            - `flavours`, `signature` in short, `bytes`: what its file MLmodel says; `MLmodel` says why it says nothing.
-            - `type`, `status`, `created (UTC)`.
             - `registered as`: the versions made from it, with their aliases.
-            - `model_id`: of logged models of MLflow 3.
+            - `flavours`, `bytes`, `signature` in short: what its file MLmodel says.
+            - `type`, `status`, `created (UTC)`; `model_id`: of logged models of MLflow 3.
+            - `MLmodel`: why its file says nothing.
 
             At most 60 rows: the models with aliases, registered ones, those with the best metrics, then the latest.
             `attrs["showing"]` says how many of how many.
@@ -72,12 +72,12 @@ class Models(Namespace):
                     "run": and_more(runs.get(model.key, []), _NAMED),
                     "step": steps.get(model.key),
                     "flavours": read and (read.flavours_in_short() or None),
-                    "signature": read and (one_line(read.signature.in_short(), 120) or None),
                     "bytes": read and read.size,
+                    "registered as": and_more(registered[model.key], _NAMED) if model.key in registered else None,
+                    "signature": read and (one_line(read.signature.in_short(), 120) or None),
                     "type": model.model_type,
                     "status": (model.status or "").lower() or None,
                     "created (UTC)": model.created,
-                    "registered as": and_more(registered[model.key], _NAMED) if model.key in registered else None,
                     "model_id": model.model_id or None,
                     "MLmodel": file if isinstance(file, str) else None,
                 }
@@ -87,6 +87,8 @@ class Models(Namespace):
         for name in ("step", "bytes"):
             frame[name] = frame[name].astype("Int64")
         frame.attrs["showing"] = f"{len(rows)} of {len(known)}"
+        if not any(steps.values()):  # MLflow writes 0 if none was given
+            frame = frame.drop(columns="step")
         return frame.dropna(axis="columns", how="all")
 
     def cards(self, *models: str, limit: int = 12) -> ModelCards | Message:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from qualia_lab.genai_tables import model_tables
-from qualia_lab.inventory import may_have_models
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -230,6 +227,9 @@ def find_experiments(store: TrackingStore, view: View = "active") -> pa.Table:
 
 def read_models_of(store: TrackingStore, tables: RunTables) -> ModelTables:
     """The models that these runs created or list as outputs, and what was registered; empty if there can be none."""
+    from qualia_lab.genai_tables import model_tables
+    from qualia_lab.inventory import may_have_models
+
     if not isinstance(store, ReadsGenAI) or not may_have_models(tables):
         return model_tables()
     return store.read_models(run_ids=tables.run_ids)
