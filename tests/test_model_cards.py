@@ -287,3 +287,20 @@ def test_models_are_read_once_for_the_plan_and_the_kernel(logged):
         plan = generator.plan(generator.select())
         with generator._hand_over(plan.selection, plan.selection.tracking_uri):
             assert len(reads) == 1
+
+
+def test_defaults_that_people_wrote_are_left_out_without_content(logged):
+    run_id = (logged / "run").read_text()
+    models = load_runs(f"sqlite:///{logged / 'mlflow.db'}", [run_id], content=False).models
+    lines = repr(models.cards("tensors")).splitlines()
+    assert "  stop  string [-1]  ‹not shown›" in lines
+    assert "  temperature  double  0.5" in lines
+
+
+def test_the_files_of_a_model_are_listed_by_the_server(server, logged):
+    loaded = loaded_from(server, logged)._loaded
+    model = listed_models(loaded).models[0]
+    files = list(loaded.store.artifact_place(model.model_id, model.location).list_files())
+    [folder] = logged.rglob(f"{model.model_id}/artifacts")
+    expected = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    assert {file.path: file.size for file in files} == expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qualia_lab.analysis.structured_text import parse_json, parse_yaml
@@ -14,6 +14,7 @@ _FLAVOURS = 10  # a model has two or three
 _DEEPEST = 6  # levels of a type such as array(object(…))
 _NAME, _VERSION, _TYPE, _DEFAULT = 60, 20, 200, 100  # characters that are kept of untrusted texts
 _DIGITS = 15  # of a size
+_NOT_SHOWN = "‹not shown›"
 _NULLS = ("", "null", "~")  # as YAML writes them
 
 
@@ -103,6 +104,18 @@ class ModelFile:
     def flavours_in_short(self) -> str:
         """`python_function, sklearn 1.9.1`."""
         return ", ".join(f"{name} {version}".strip() for name, version in self.flavours)
+
+
+def without_texts(file: ModelFile) -> ModelFile:
+    """The file without the texts in it that are people's words, such as a prompt as the default of a param."""
+    parts = {name: part and _without_texts(part) for name, part in vars(file.signature).items()}
+    return replace(file, signature=Signature(**parts))
+
+
+def _without_texts(part: Part) -> Part:
+    # As JSON, only texts have quotes: numbers, true and false stay.
+    columns = (replace(one, default=_NOT_SHOWN) if '"' in one.default else one for one in part.columns)
+    return Part(tuple(columns), _NOT_SHOWN if part.unread else "")
 
 
 def read_model_file(text: str) -> ModelFile:

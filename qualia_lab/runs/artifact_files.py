@@ -64,7 +64,7 @@ class ArtifactFiles:
         for row in self._tables.logged_models.to_pylist():
             place = self.places.get(row["run_id"])
             folder = as_local_place(place) if place is not None else None
-            # Only for local folders: a server lists the files of a model by another endpoint.
+            # Only for local folders: a server would get a request for each folder and file of each model.
             if folder is not None and row["model_id"]:
                 places.append(
                     (row["run_id"], LocalPlace(row["model_id"], row["artifact_location"] or "", folder.beside))

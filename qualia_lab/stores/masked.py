@@ -199,7 +199,8 @@ def left_out_of(store: TrackingStore) -> tuple[str, ...]:
 
 def privacy_of(store: TrackingStore) -> Privacy:
     """What of people's words this store shows."""
-    return store.privacy if isinstance(store, MaskedStore) else EVERYTHING_SHOWN
+    privacy: Privacy = getattr(store, "privacy", EVERYTHING_SHOWN)
+    return privacy
 
 
 class MaskedPlace:

@@ -15,6 +15,7 @@ from qualia_lab import schema
 from qualia_lab.closing import Closing
 from qualia_lab.columns import column, numbers_of, texts_of
 from qualia_lab.errors import StoreError
+from qualia_lab.stores.masked import privacy_of
 from qualia_lab.stores.metric_series import find_series, point_of
 from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
 from qualia_lab.stores.sql.rows import in_order
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from qualia_lab.genai_tables import EvaluationTables, ModelTables, TracePart, TraceQuery, TraceTables
+    from qualia_lab.masking.privacy import Privacy
     from qualia_lab.masking.tables import Masker
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
@@ -100,6 +102,11 @@ class SeriesStore(Closing):
     def masker(self) -> Masker | None:
         """What masks the secrets of the store; None if they are shown."""
         return getattr(self.stored, "masker", None)
+
+    @property
+    def privacy(self) -> Privacy:
+        """What of people's words the store shows."""
+        return privacy_of(self.stored)
 
     @property
     def as_of(self) -> int | None:

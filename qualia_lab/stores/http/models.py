@@ -25,6 +25,7 @@ from qualia_lab.stores.values import integer, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
@@ -211,18 +212,28 @@ class ServerModels:
 class ModelArtifacts:
     """The artifacts of logged models, which a server lists and serves by endpoints of their own."""
 
-    def __init__(self, client: RestClient) -> None:
+    def __init__(self, client: RestClient, fail_fast: Callable[[], AbstractContextManager[None]]) -> None:
+        """Remember how to ask.
+
+        Args:
+            client: sends the requests.
+            fail_fast: around a request; raises at once if artifacts could not be reached shortly before.
+        """
         self._client = client
+        self._fail_fast = fail_fast
 
     def list_artifacts(self, model_id: str, path: str) -> Iterator[Json]:
         """The entries of one folder as MLflow's `{path, is_dir, file_size}`."""
         endpoint = f"{API2}/logged-models/{model_id}/artifacts/directories"
-        return read_pages(self._client, "GET", endpoint, {"artifact_directory_path": path} if path else {}, "files")
+        parameters = {"artifact_directory_path": path} if path else {}
+        with self._fail_fast():
+            yield from read_pages(self._client, "GET", endpoint, parameters, "files")
 
     def read_artifact(self, model_id: str, path: str, limit: int, seconds: float) -> bytes:
         """The first `limit` bytes of one file."""
         endpoint, parameters = f"{PAGES2}/logged-models/{model_id}/artifacts/files", [("artifact_file_path", path)]
-        return self._client.fetch("GET", endpoint, parameters=parameters, limit=limit, seconds=seconds)[:limit]
+        with self._fail_fast():
+            return self._client.fetch("GET", endpoint, parameters=parameters, limit=limit, seconds=seconds)[:limit]
 
 
 def _outputs(run: Json) -> Iterator[tuple[str, int | None]]:

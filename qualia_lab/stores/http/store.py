@@ -234,7 +234,7 @@ class HttpStore(Closing):
         """The artifacts of this run or logged model, listed and served by the server."""
         from qualia_lab.stores.artifact_places import artifact_place
 
-        server = ModelArtifacts(self._client) if is_model_id(run_id) else self
+        server = ModelArtifacts(self._client, self._fail_fast) if is_model_id(run_id) else self
         return artifact_place(run_id, artifact_uri, http=server)
 
     def list_artifacts(self, run_id: str, path: str) -> Iterator[Json]:
@@ -250,7 +250,7 @@ class HttpStore(Closing):
 
     @contextmanager
     def _fail_fast(self) -> Iterator[None]:
-        """For 60 s after artifacts could not be listed, raise StoreUnreachable at once instead of sending a request."""
+        """For 60 s after artifacts were not reached, raise StoreUnreachable at once instead of sending a request."""
         when, error = self._artifacts_unreachable
         if error is not None and time.monotonic() - when < FRESH_SECONDS:
             raise StoreUnreachable(error.message, error.hint)  # a new one: a traceback grows each time it is raised
