@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.analysis.champions import aliases_of, rank_champions
 from qualia_lab.analysis.model_checkpoints import best_models, checkpoint_steps, saved_steps
 from qualia_lab.analysis.model_files import ModelFile
-from qualia_lab.analysis.models import MODELS_SHOWN, shown_first
+from qualia_lab.analysis.models import MODELS_SHOWN, shown_first, versions_of
 from qualia_lab.counts import and_more
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.evaluated import models_of_runs
@@ -194,7 +194,7 @@ class Models(Namespace):
             The index is the registered model.
 
             - `alias`: an alias, or a stage of older registries. `version`: where it points.
-            - `model`: the logged model of the version, `run`: its run.
+            - `model`: the model that the version was made from, `run`: its run.
             - `rank`: of champions, by each metric with a known direction that other models of the experiment have.
         """
         import pandas as pd
@@ -203,6 +203,11 @@ class Models(Namespace):
         if not tables.versions.num_rows:
             return Message("No version of a registered model was made from these runs or their models.")
         aliases = aliases_of(tables)
+        models = {
+            (row["name"], row["version"]): self._names[key]
+            for key, rows in versions_of(tables, self._listed.models).items()
+            for row in rows
+        }
         ranks: dict[tuple[str, str], list[ChampionRank]] = {}
         for rank in rank_champions(aliases, self._ranked()):
             ranks.setdefault((rank.alias.name, rank.alias.alias), []).append(rank)
@@ -211,7 +216,7 @@ class Models(Namespace):
                 "registered model": one_line(one.name, 80),
                 "alias": one_line(one.alias, 80),
                 "version": one.version,
-                "model": self._names.get(one.model_id),
+                "model": models.get((one.name, one.version)),
                 "run": self._loaded.labels.get(one.run_id),
                 "rank": and_more(
                     [
@@ -231,7 +236,7 @@ class Models(Namespace):
                 "registered model": one_line(row["name"], 80),
                 "alias": None,
                 "version": row["version"],
-                "model": self._names.get(row["model_id"] or ""),
+                "model": models.get((row["name"], row["version"])),
                 "run": self._loaded.labels.get(row["run_id"] or ""),
                 "rank": None,
             }

@@ -186,8 +186,8 @@ Logged models by their own metrics, whether the best point of a training was sav
         "model_cards",
         "What each model is",
         """\
-Flavours, signature and size are read from the file `MLmodel` of each model; no model is loaded. A card has the run, its
-code and data, the registered versions, the whole signature and the metrics: click on it to see them.""",
+Flavours, signature and size are read from the file `MLmodel` of each model; no model is loaded. Each folded card has
+the run, its code and data, the registered versions, the whole signature and the metrics.""",
         {"": "runs.models.table()", "cards": "runs.models.cards()"},
         no_model,
     ),

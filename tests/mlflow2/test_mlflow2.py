@@ -198,6 +198,7 @@ def test_model_files_of_mlflow_2_say_what_its_own_client_reads(python2, folder, 
         assert column.type in ("double", "tensor float32 [-1, 3]")
     table = runs.models.table()
     assert table["registered as"].dropna().to_dict() == {"models/net": "flowers v1"}
+    assert runs.models.registered()["model"].tolist() == ["models/net"]
     assert "  registered as  flowers v1" in repr(runs.models.cards("models/net")).splitlines()
 
 
