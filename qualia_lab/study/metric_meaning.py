@@ -14,8 +14,10 @@ from qualia_lab.study.metric_polarity import (
 )
 from qualia_lab.study.metric_qualifiers import (
     connected,
+    is_amount_per_result,
     is_difference,
     is_qualifier,
+    is_time_of_best,
     without_names_of_parts,
     without_times,
     without_units,
@@ -48,6 +50,10 @@ def meaning_of(tokens: Sequence[Token]) -> tuple[Meaning | None, int]:
     whole = [token for token in with_negations(with_changes_last(tokens)) if token.word.part != "dropped"]
     words, behind = connected(whole)
     qualifiers = sum(is_qualifier(token) for token in words)
+    if is_time_of_best(tokens):
+        return _COUNT, qualifiers
+    if is_amount_per_result(with_negations(tokens)):
+        return None, qualifiers
     spread = [token for token in words if token.role == "spread" and not token.plain]
     if spread or (whole and whole[-1].role == "spread") or is_difference(words):
         return Meaning("spread"), qualifiers

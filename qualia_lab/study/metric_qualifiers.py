@@ -17,6 +17,24 @@ def is_qualifier(token: Token) -> bool:
     return token.word.part == "unknown" or (token.role == "part" and token.plain)
 
 
+def is_amount_per_result(tokens: Sequence[Token]) -> bool:
+    """Whether a name says how much of something there is for a result: `turns_to_success`, `km_per_intervention`.
+
+    More of it may be good (`days_to_failure`) or bad.
+    """
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if token.texts in (("to",), ("until",), ("per",)) and after.better:
+            preceding = tokens[: tokens.index(before) + 1]
+            return all(other.word.meaning is None or other.role == "count" for other in preceding)
+    return False
+
+
+def is_time_of_best(tokens: Sequence[Token]) -> bool:
+    """Whether a name says when a metric was best: `best_auc_epoch`."""
+    extreme = len(tokens) > 2 and tokens[0].texts in (("best",), ("max",), ("min",))
+    return extreme and tokens[-1].word.part == "times" and not tokens[-1].numbered
+
+
 def is_difference(words: Sequence[Token]) -> bool:
     """Whether a name starts like `delta_`."""
     return len(words) > 1 and words[0].texts in (("delta",), ("diff",), ("difference",), ("gap",), ("change",))
@@ -38,10 +56,11 @@ def without_weak(words: list[Token]) -> list[Token]:
 
 
 def without_units(words: list[Token]) -> list[Token]:
-    """`mae_horizon_3` and `acc_token` without the unit; `return_norm`, which is normalised, without `norm`."""
+    """`mae_horizon_3`, `acc_eps8` and `acc_token` without it; `return_norm`, which is normalised, without `norm`."""
     if len(words) > 1 and words[-1].role == "count":
         per = words[-1].texts in {(unit,) for unit in (*metric_words().each, "norm")}
-        one_of_several = per or (words[-1].numbered and words[-1].plain)
+        level = words[-1].plain or words[-1].texts[-1] in metric_words().levels
+        one_of_several = per or (words[-1].numbered and level)
         before = [token.word.meaning for token in words[:-1] if token.word.meaning]
         if one_of_several and before and before[-1].role == "objective" and not before[-1].plain:
             return words[:-1]

@@ -17,13 +17,15 @@ _ENDS = re.compile(r"\([BMPO%]\)|(?<=[a-z0-9])[BMPO]$|\(%\)|/v\d+(?=/|$)|/?datal
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PIECE = re.compile(r"\d+(?:\.\d+)+|[^\W_]+|[/.:|]")
 _JOINED = re.compile(
-    r"(train|valid|val|test|eval|dev|avg|mean|best)?(.*?)(losses|loss|score|accuracy|acc|error|reward|auc)?"
+    r"(train|valid|val|test|eval|dev|avg|mean|best)?(.*?)(losses|loss|score|accuracy|acc|error|reward|auc|bench)?"
 )
 # `1 - ssim`, `one_minus_error`; `-loss`.
 _ONE_MINUS = re.compile(r"^(?:1|one)[\s_]*(?:-|minus)[\s_]*(?=[a-z])", re.IGNORECASE)
 _MINUS = re.compile(r"^-\s?(?=[A-Za-z])")
 # `inaccuracy` and `non…` before a word with a direction.
 _NEGATED = re.compile(r"(?:un|in|im|dis|non|mis)(\w{5,})")
+# They make a name of their own with what precedes them: `kldloss`, `frugalscore`, `mmbench`.
+_ENDINGS = ("loss", "score", "bench")
 _THOUSANDS = re.compile(r"\d+[kd]$")
 _UNKNOWN = Word((), "unknown")
 
@@ -138,8 +140,8 @@ def _negated(text: str) -> tuple[str, ...]:
 
 
 def _unjoined(text: str) -> tuple[str, ...]:
-    """`valloss` and `kldloss` as two words, if both are known, or if the second is `loss`; else empty."""
+    """`valloss` and `kldloss` as two words, if both are known, or the second is an ending; else empty."""
     match = _JOINED.fullmatch(text)
     parts = tuple(part for part in match.groups() if part) if match else ()
     known = [stem(part) in metric_words().stems for part in parts]
-    return parts if len(parts) > 1 and (all(known) or stem(parts[-1]) == "loss") else ()
+    return parts if len(parts) > 1 and (all(known) or stem(parts[-1]) in _ENDINGS) else ()

@@ -67,6 +67,7 @@ class Words:
         edge: words for splits that count only at the start or end of a name.
         as_losses: scores that are losses after the word `loss`.
         each: units that a metric is relative to, if they follow it.
+        levels: conditions, if they follow a metric with a number.
     """
 
     by_words: Mapping[tuple[str, ...], Word]
@@ -78,6 +79,7 @@ class Words:
     edge: frozenset[str]
     as_losses: frozenset[tuple[str, ...]]
     each: frozenset[str]
+    levels: frozenset[str]
 
 
 def stem(word: str) -> str:
@@ -110,6 +112,7 @@ def metric_words() -> Words:
         edge=frozenset(grammar["edge"]),
         as_losses=frozenset(tuple(one.split()) for one in grammar["as_losses"]),
         each=frozenset(grammar["each"]),
+        levels=frozenset(grammar["levels"]),
     )
 
 
