@@ -34,13 +34,14 @@ _TROUBLES = {
 # What restricts a statement about who leads, by the rule that found it, most serious first; "" stands for the sentence
 # of the finding. What the first ones advise comes before any advice on the lead itself.
 _CAVEATS = {
+    "mixed_units": "",
     "leak": "Held-out values are much better than those of training, so look for a leak.",
     "saturated": "",
     "confounded": "Several settings change together, so it cannot be said which of them makes the difference.",
     "best_alone": "The best run has code or data of its own.",
     "other_data": "Not all runs used the same data.",
 }
-_FIRST_TO_DO = ("leak", "saturated", "confounded", "best_alone")
+_FIRST_TO_DO = ("mixed_units", "leak", "saturated", "confounded", "best_alone")
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,21 @@ def _selection(study: Study, answers: Mapping[str, Answer]) -> str:
     return f"The runs were selected by {one_line(study.chosen_by, 60)}, so means may be too good."
 
 
+def _collapse_among(findings: Sequence[Finding], lead: LeadText, experiment: str) -> Finding | None:
+    """The finding on a run far behind its repeats, if it is among those that cannot be told apart."""
+    return next(
+        (
+            one
+            for one in findings
+            if one.rule == "seed_collapse"
+            and one.experiment == experiment
+            and not lead.is_decided
+            and not set(lead.run_ids).isdisjoint(one.run_ids)
+        ),
+        None,
+    )
+
+
 def _next_step(
     told: Sequence[tuple[Task, LeadText]], findings: Sequence[Finding], caveat: Finding | None, *, several: bool
 ) -> str:
@@ -209,6 +225,8 @@ def _next_step(
     step = lead.next
     if caveat is not None and caveat.rule in _FIRST_TO_DO and caveat.experiment == experiment:
         step = caveat.next
+    elif collapse := _collapse_among(findings, lead, experiment):
+        step = collapse.next
     elif lead.is_decided:
         further = next((one for one in findings if one.rule == "edge" and one.experiment == experiment), None)
         step = further.next if further is not None else step

@@ -151,7 +151,8 @@ def _luck_unknown(writer: SentenceWriter, answer: Answer) -> str:
     if answer.found is not None:
         why = "All repeats of a configuration gave the same value"
     elif not repeated:
-        why = f"All {len(answer.groups):,} configurations ran once"
+        all_of_them = "Both" if len(answer.groups) == 2 else f"All {len(answer.groups):,}"
+        why = f"{all_of_them} configurations ran once"
     elif repeated == len(answer.groups):
         why = "There are too few repeats"
     else:

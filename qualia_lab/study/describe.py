@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from qualia_lab.collection import collection_paused
+from qualia_lab.columns import filled, numbers_of
 from qualia_lab.study.budgets import find_short_runs, last_steps
 from qualia_lab.study.choice import chosen_by_metric
 from qualia_lab.study.computations import find_copies
@@ -25,6 +26,7 @@ from qualia_lab.study.settings import StudySettings
 from qualia_lab.study.statuses import FINISHED, statuses_of
 from qualia_lab.study.study import Study
 from qualia_lab.study.tasks import describe_tasks, number_tasks
+from qualia_lab.study.units import OTHER_UNITS, in_other_units
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
@@ -81,8 +83,14 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     short = [
         one
         for key, runs in leading
-        for one in find_short_runs(tables.run_ids, steps[key], runs[finished[runs]], varying)
+        for one in find_short_runs(tables.run_ids, steps[key], runs[(finished & counted)[runs]], varying)
     ]
+    others = {
+        tables.run_ids[place]: OTHER_UNITS
+        for task, runs in zip(tasks, places, strict=True)
+        if task.objective
+        for place in _of_other_units(tables, task.objective.key, runs[counted[runs]])
+    }
     return Study(
         settings=settings,
         chosen_by=chosen_by_metric(
@@ -94,6 +102,7 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
         tags=factors[len(params) :],
         configurations=find_configurations(tasks, places, columns, factors, tables.run_ids),
         left_out={
+            **others,
             **{run: f"copy of {names[first]}" for run, first in copies.of.items()},
             **uncounted,
             **not_rivals,
@@ -110,6 +119,14 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
 def _mask(tables: RunTables, without: Container[str]) -> npt.NDArray[np.bool_]:
     """Whether each run is not among these."""
     return np.array([run not in without for run in tables.run_ids], np.bool_)
+
+
+def _of_other_units(tables: RunTables, key: str, places: npt.NDArray[np.int64]) -> list[int]:
+    """Which of these runs have this metric in another unit than most."""
+    rows = rows_with(tables.metrics, "key", [key])
+    values = np.full(tables.runs.num_rows, np.nan)
+    values[tables.owners_of(rows)] = numbers_of(filled(rows.column("value"), np.nan))
+    return list(places[in_other_units(key, values[places])].tolist())
 
 
 def _runs_with(tables: RunTables, metrics: Iterable[str]) -> set[str]:

@@ -141,6 +141,8 @@ def _seed_role(key: str) -> NameRole:
 
 
 def _label_role(key: str) -> NameRole:
+    if key.startswith(tuple(words()["sweeper"]["hydra"])):
+        return "label"
     name_words, label = words_of(key), words()["label"]
     local = words_of(_PART.split(key)[-1])
     outer = name_words[: len(name_words) - len(local)]

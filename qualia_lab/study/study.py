@@ -189,7 +189,8 @@ class Study:
         configurations: the configurations of all tasks.
         left_out: run id → why the run takes part in no comparison: a parent whose children are included ("parent"), a
             child that only evaluates its parent ("part of NAME"), a copy ("copy of NAME"), a run continued by another
-            one ("continued in NAME"), or a status that does not count ("failed", "running", Optuna's "pruned").
+            one ("continued in NAME"), one whose objective is in percent among shares ("in another unit"), or a status
+            that does not count ("failed", "running", Optuna's "pruned").
         parents: run id → ids of its children, for runs that only contain others.
         copies: run id → id of the earlier run that computed the same.
         possible_copies: sets of runs without a seed and with equal coarse results.

@@ -17,6 +17,7 @@ from qualia_lab.analysis.findings import (
     edge_of_range,
     factor_effect,
     interaction,
+    mixed_units,
     seed_collapse,
     seeds_vary_more,
     unequal_budgets,
@@ -28,6 +29,8 @@ from qualia_lab.runs import Runs
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.study import StudySettings, describe_study
+from tests.planted.run_rules import find as find_in
+from tests.planted.run_rules import headline_and_faults
 from tests.planted.store import PlantedStore, Run
 
 from .study_samples import evidence_of, groups_of
@@ -350,6 +353,10 @@ def test_a_collapsed_seed_is_reported_with_its_run():
     found, names = one(seed_collapse, runs)
     assert names == {"b-2"}
     assert "b-2 (model=b) has 0.1, its other repeats have 0." in found.sentence
+    store = PlantedStore({"e": runs})
+    headline, faults = headline_and_faults(store, find_in(store))
+    assert headline.next == found.next  # before any choice among configurations that it makes level
+    assert faults == []
 
 
 def test_seeds_that_vary_more_than_configurations_are_reported():
@@ -386,6 +393,41 @@ def test_a_best_run_with_its_own_commit_is_reported():
     for run in runs:
         run.tags["mlflow.source.git.commit"] = run.name * 20
     assert not find(best_alone, runs)[0]  # each run has its own commit
+
+
+def test_a_best_run_with_its_own_commit_is_reported_among_its_repeats():
+    runs = repeated(dict.fromkeys("abc", 0.85), 3)
+    for run in runs:
+        run.tags["mlflow.source.git.commit"] = "a" * 40
+    assert not find(best_alone, runs)[0]
+    later = Run("new", {"model": "b", "seed": 9}, {"val_acc": 0.95}, {"mlflow.source.git.commit": "b" * 40})
+    found, names = one(best_alone, [*runs, later])
+    assert names == {"new"} and "the best run (val_acc 0.95), is on commit bbbbbbbb alone" in found.sentence
+    assert found.next.startswith("Run its repeats on the same code and data")
+
+
+def test_percent_among_shares_leads_nothing():
+    runs = [Run(f"r{i}", {"depth": i}, {"val_acc": 0.8 + i / 100}) for i in range(8)]
+    for run in (runs[2], runs[5]):
+        run.metrics["val_acc"] *= 100
+    found, names = one(mixed_units, runs)
+    assert names == {"r2", "r5"}
+    assert "percent in 2 runs (r2 and r5, 82 to 85) and a share in 6 (0.8 to 0.87)" in found.sentence
+    assert one(best_configuration, runs)[0].sentence.startswith("depth=7 has the best val_acc, 0.87")
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("val_acc", [0.8, 0.7, 0.9, 1.0]),
+        ("val_acc", [80.0, 70.0, 90.0, 0.1]),  # at chance level among 1,000 classes
+        ("val_acc", [2.0, 8.0, 0.5, 40.0]),
+        ("val_loss", [0.5, 0.6, 55.0, 56.0]),
+    ],
+)
+def test_values_of_one_unit_are_all_compared(key, values):
+    runs = [Run(f"r{i}", {"depth": i}, {key: value}) for i, value in enumerate(values)]
+    assert not find(mixed_units, runs)[0]
 
 
 def test_configuration_names_are_short_and_distinct():

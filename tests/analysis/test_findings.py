@@ -434,6 +434,13 @@ def test_a_plateau_reports_the_time_that_early_stopping_would_have_saved():
     assert f"({10 * hours:.0f} % of what these runs took)" in finding.next
 
 
+def test_a_lucky_point_long_before_the_end_is_no_plateau_yet():
+    rng = np.random.default_rng(58)
+    batches = np.minimum(1, 0.5 + 0.45 * (1 - np.exp(-np.arange(400) / 60)) + rng.normal(0, 0.06, 400))
+    [finding] = findings_of(evidence_of([{"run_id": "noisy", "metrics": {"train/acc": batches}}]), "plateau")
+    assert 110 <= finding.steps[0] <= 260  # at step 110 the level is within 0.07 of its last one
+
+
 def test_a_loss_near_zero_that_still_improves_by_a_tenth_is_not_a_plateau():
     early = 2.3 * np.exp(-np.arange(20) / 4) + 0.0201
     assert not findings_of(

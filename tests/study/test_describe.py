@@ -288,11 +288,12 @@ def test_a_budget_param_explains_a_short_run():
     assert [store.names[one.run_id] for one in stopped.short_runs] == ["short"]
 
 
-def test_a_failed_run_and_one_without_steps_are_not_short():
+def test_a_failed_run_a_pruned_one_and_one_without_steps_are_not_short():
     study, _ = described(
         *(Run(f"r{lr}", {"lr": lr}, curve(100)) for lr in range(4)),
         Run("failed", {"lr": 9}, curve(3), status="FAILED"),
         Run("once", {"lr": 10}, {"val_acc": 0.7}),
+        Run("pruned", {"lr": 11}, curve(5), {"state": "TrialState.PRUNED"}),
     )
     assert study.short_runs == ()
 

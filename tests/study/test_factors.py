@@ -160,6 +160,8 @@ LABELS = [
     "slurm_job_id",
     "job_id",
     "hydra.run.dir",
+    "hydra.job.num",
+    "hydra/launcher",
     "trainer.log_dir",
     "resume_from",
     "tensorboard_dir",

@@ -149,7 +149,8 @@ def _unrepeated(writer: SentenceWriter, answer: Answer) -> AnswerText:
         first = f"{writer.name(leader)} has the best {writer.metric}, {writer.value(leader)}"
         first += f"; next is {writer.name(second)} with {writer.value(second)}"
     if not repeated:
-        luck = f"All {others + 1:,} configurations ran once, so it is unknown how much of that is luck"
+        all_of_them = "Both" if others == 1 else f"All {others + 1:,}"
+        luck = f"{all_of_them} configurations ran once, so it is unknown how much of that is luck"
     else:
         once = "the other" if others == 1 else f"the other {others:,}"
         luck = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qualia_lab.analysis.differs import short_commit
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
@@ -16,8 +16,8 @@ from qualia_lab.tables import rows_with
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.findings.evidence import Evidence
-    from qualia_lab.analysis.groups import Group
     from qualia_lab.study.study import Task
 
 _DATA_COLUMNS = ["run_id", "name", "source_type", "context", "digest"]
@@ -34,28 +34,46 @@ class Thresholds:
     fewest: int = 3
 
 
-def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding per task, about the best run, if its configuration ran only once.
+class _Scored(NamedTuple):
+    """A run, its value of the objective, and whether its configuration has other runs."""
 
-    Differences between configurations with several runs are reported by the rule `confounded`. A commit is compared if
-    the other runs share theirs; data are compared if data sets of the same name and source type have different digests.
+    run_id: str
+    value: float
+    repeated: bool
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """At most one finding per task, about the best run.
+
+    What all runs of a configuration share is compared by the rule `confounded`. A commit is compared if the other runs
+    share theirs; data are compared if data sets of the same name and source type have different digests.
     """
     findings = []
     for task in evidence.study.tasks:
         answer = evidence.answers.get(task.experiment_id)
-        if answer is None or len(answer.leader.values) != 1 or len(answer.groups) < 2:
+        if answer is None or len(answer.groups) < 2:
             continue
-        if answer.leader.mean == answer.groups[1].mean:
+        best, *others = _best_first(answer)
+        if best.value == others[0].value:
             continue
-        others = [run_id for group in answer.groups[1:] for run_id in group.scored]
         clauses = [
             clause
-            for known in (_commits(evidence), *_digests(evidence, answer.leader.scored[0]))
-            if (clause := _unique_value_clause(known, answer.leader.scored[0], others, thresholds.fewest))
+            for known in (_commits(evidence), *_digests(evidence, best.run_id))
+            if (clause := _unique_value_clause(known, best.run_id, [one.run_id for one in others], thresholds.fewest))
         ]
         if clauses:
-            findings.append(_finding(evidence, task, answer.leader, clauses))
+            findings.append(_finding(evidence, task, answer.leader.metric, best, clauses))
     return findings
+
+
+def _best_first(answer: Answer) -> list[_Scored]:
+    """All runs of the configurations, the best value first."""
+    runs = [
+        _Scored(run_id, value, len(group.values) > 1)
+        for group in answer.groups
+        for run_id, value in zip(group.scored, group.values, strict=True)
+    ]
+    return sorted(runs, key=lambda one: one.value, reverse=bool(answer.leader.greater_is_better))
 
 
 def _commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
@@ -98,20 +116,21 @@ def _unique_value_clause(known: tuple[str, dict[str, str]], best: str, others: S
     return f"{kind} {one_line(value_of[best], 12)} alone, all others that recorded it on {other_values}"
 
 
-def _finding(evidence: Evidence, task: Task, leader: Group, clauses: Sequence[str]) -> Finding:
-    best = leader.scored[0]
+def _finding(evidence: Evidence, task: Task, metric: str, best: _Scored, clauses: Sequence[str]) -> Finding:
     return Finding(
         "best_alone",
         "provenance",
         "warning",
-        f"{evidence.prefix(task)}{evidence.name(best)}, the best run ({leader.metric} {number(leader.values[0])}), is "
+        f"{evidence.prefix(task)}{evidence.name(best.run_id)}, the best run ({metric} {number(best.value)}), is "
         f"on {'; and on '.join(clauses)}.",
-        (best,),
-        (leader.metric,),
-        numbers=(Number(leader.metric, leader.values[0], best),),
+        (best.run_id,),
+        (metric,),
+        numbers=(Number(metric, best.value, best.run_id),),
         section="origins",
         code="runs.scores()",
-        next="Run the next best on the same code and data before you attribute the lead to its params.",
+        next="Run its repeats on the same code and data, too, before you average it with them."
+        if best.repeated
+        else "Run the next best on the same code and data before you attribute the lead to its params.",
         experiment=evidence.experiment(task),
     )
 

@@ -172,6 +172,7 @@ def pass_facts(
     cost = np.where(finite, sign * values, np.inf)
     best = np.where(sign[begins] < 0, -high, low)
     near = cost <= (best + np.maximum(2 * noise, 0.01 * (sign[begins] * facts["first"] - best)))[history]
+    near &= _near_blocks(sign[begins], facts, points)[history, _block_of(index - begins[history], points[history])]
     reached = np.minimum.reduceat(np.where(near, index, _FAR), begins)
     # Each history is scaled to [0, 0.5] and placed below the previous one, so that one running minimum serves all.
     # Without a direction, all costs are 0 and their difference from the lowest value is clipped.
@@ -189,6 +190,19 @@ def pass_facts(
         "reached_step": _at(steps, reached, -1),
         "waited": np.maximum.reduceat(np.where(counted, wait, 0), begins),
     }
+
+
+def _near_blocks(sign: Numbers, facts: Mapping[str, npt.NDArray[Any]], points: Integers) -> npt.NDArray[np.bool_]:
+    """Which block means are within their noise of the best of them, as a single lucky point may be long before."""
+    levels = sign[:, None] * facts["blocks"]
+    best = np.min(np.where(np.isnan(levels), np.inf, levels), axis=1)
+    noise = np.nan_to_num(facts["noise"]) / np.sqrt(np.maximum(1.0, points / BLOCKS))
+    return np.asarray(levels <= (best + np.fmax(4 * noise, 0.01 * (sign * facts["start"] - best)))[:, None])
+
+
+def _block_of(position: Integers, points: Integers) -> Integers:
+    """The block of a point; blocks are those of `_blocks` if all points are finite."""
+    return np.asarray(position * np.minimum(BLOCKS, points) // points)
 
 
 def step_facts(histories: Points, begins: Integers) -> Facts:
