@@ -83,9 +83,9 @@ def test_a_comparison_pairs_equal_questions_and_is_mcnemars_test(evaluations, st
 
 def test_the_answer_says_no_more_than_the_table(evaluations):
     said, compared = repr(evaluations.answer()), evaluations.compare()
-    assert said.startswith(f"By correctness, {LEADER} leads with 0.")
+    assert said.startswith(f"{LEADER} has the best mean correctness, 0.")
     of_main = compared[compared["scorer"] == "correctness"]
-    told = said.partition("It is better than ")[2]
+    told = said.partition("it is better than ")[2].partition(" and cannot be told from")[0]
     for run, row in of_main.iterrows():
         assert (run in told) == (row["verdict"] == "worse"), run
     assert "small-prompt2" in told and NEXT not in told
@@ -170,5 +170,5 @@ def test_the_template_evaluate_is_executed_without_the_store(genai_demo, tmp_pat
     }
     assert not any('"error"' in output for output in outputs.values())
     text = "".join(outputs.values())
-    for said in ("By correctness, large-prompt2 leads", "topic = prices", "USD per 1,000", "not told apart"):
+    for said in ("large-prompt2 has the best mean correctness", "topic = prices", "USD per 1,000", "not told apart"):
         assert said in text

@@ -94,7 +94,7 @@ def test_findings_of_models_and_evaluations_are_made_from_what_the_runs_have(ass
 
 def test_the_headline_says_which_version_leads_over_its_rows(assistant):
     said = repr(assistant.headline())
-    assert "large-prompt2 leads by correctness with 0." in said
+    assert "large-prompt2 has the best mean correctness, 0." in said
     assert "it is better than small-prompt2" in said
 
 

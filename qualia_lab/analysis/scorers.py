@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 ScorerKind = Literal["binary", "number", "category", "mixed"]
 
-_YES = frozenset({"true", "yes", "pass", "passed", "correct"})
-_NO = frozenset({"false", "no", "fail", "failed", "incorrect"})
-_SAYS_ITSELF = frozenset({"pass", "passed", "fail", "failed", "correct", "incorrect"})
+# Words of judges that say themselves what is better, and those of them that are good.
+_GOOD = frozenset({"pass", "passed", "correct", "good", "acceptable", "safe", "relevant", "grounded", "helpful"})
+_BAD = frozenset(
+    {"fail", "failed", "incorrect", "bad", "unacceptable", "unsafe", "irrelevant", "ungrounded", "unhelpful"}
+)
+_YES, _NO = _GOOD | {"true", "yes"}, _BAD | {"false", "no"}
+_BY_USER, _BY_NAME = "set by the user", "by its name"
 # MLflow's rating of a judge whose answer could not be read (mlflow.genai.judges, CategoricalRating.UNKNOWN).
 UNDECIDED = "unknown"
 # `is_toxic` is judged by `toxic`.
@@ -45,6 +49,11 @@ class Scorer:
     greater_is_better: bool | None
     why: str
     words: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its name or the user says what is better."""
+        return self.why in (_BY_NAME, _BY_USER)
 
     def number(self, value: Any) -> float | None:
         """The value as a number, 1 for true; None where it is none, as for categories and undecided judges."""
@@ -85,7 +94,7 @@ def _scorer(name: str, values: list[Any], better: Mapping[str, bool]) -> Scorer:
     words = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     kind = _kind(known, counts)
     if name in better:
-        return Scorer(name, kind, better[name], "set by the user", words)
+        return Scorer(name, kind, better[name], _BY_USER, words)
     greater, why = _direction(name, kind, counts)
     return Scorer(name, kind, greater, why, words)
 
@@ -101,12 +110,12 @@ def _kind(values: list[Any], counts: Mapping[str, int]) -> ScorerKind:
 def _direction(name: str, kind: ScorerKind, counts: Mapping[str, int]) -> tuple[bool | None, str]:
     if kind in ("category", "mixed"):
         return None, "its values have no order" if kind == "category" else "its values are of several kinds"
-    if kind == "binary" and counts and counts.keys() <= _SAYS_ITSELF:
+    if kind == "binary" and counts and counts.keys() <= _GOOD | _BAD:
         return True, "its values say so"
     for asked in dict.fromkeys((name, _ASKS.sub("", name))):
         meaning = read_name(asked).better
         if meaning is not None:
-            return meaning == "higher", "by its name"
+            return meaning == "higher", _BY_NAME
     if kind == "number" or counts.keys() <= {"0", "1"}:
         return None, "its name does not say whether higher is better"
     if _OCCURS.search(name):

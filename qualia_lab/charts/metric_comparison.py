@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,10 @@ from qualia_lab.charts.colours import GRID, QUIET, chosen_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.counts import counted
 from qualia_lab.names import aside
+from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -35,6 +37,7 @@ def metric_comparison(
     *,
     greater_is_better: Mapping[str, bool | None] | None = None,
     order: Sequence[str] = (),
+    excluded: Mapping[str, str] | None = None,
 ) -> Chart:
     """Draw the latest value of each metric for each run, sorted by the first metric.
 
@@ -46,6 +49,7 @@ def metric_comparison(
         greater_is_better: the direction of each metric; None or absent if it is not known.
         order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
             colour the first rows.
+        excluded: why a run takes part in no comparison, by run id; these come last.
 
     Raises:
         ValueError: `keys` is empty.
@@ -55,7 +59,8 @@ def metric_comparison(
     keys, left_out = list(keys[:MAX_PANELS]), len(keys) - MAX_PANELS
     directions = dict(greater_is_better or {})
     values = {key: latest_values(metrics, labels, key) for key in keys}
-    ordered = _best_first(values[keys[0]], labels, directions.get(keys[0]))
+    excluded = excluded or {}
+    ordered = _best_first(values[keys[0]], labels, directions.get(keys[0]), excluded)
     rows: list[str | None] = list(ordered)
     if len(ordered) > MAX_ROWS:
         rows = [*ordered[:_BEST_ROWS], None, *ordered[_BEST_ROWS - MAX_ROWS :]]
@@ -78,19 +83,28 @@ def metric_comparison(
         title=f"{first} of {counted(count, 'run')}, {order}"
         + (f", beside {_enumerated(keys[1:])}" if keys[1:] else ""),
         panels=tuple(panels),
-        sentence=_sentence(first, ordered, values[first], names, order),
-        note=_note(keys, values, ordered, len(labels), left_out),
+        sentence=_sentence(
+            first, [row for row in ordered if row not in excluded] or ordered, values[first], names, order
+        ),
+        note=" ".join(
+            filter(None, (_note(keys, values, ordered, len(labels), left_out), _excluded_note(ordered, excluded)))
+        ),
         height=max(180, 130 + _ROW_HEIGHT * len(rows)),
     )
 
 
-def _best_first(values: Mapping[str, float], labels: Mapping[str, str], greater_is_better: bool | None) -> list[str]:
-    """Return the runs that have the metric, best first; NaN, and infinity in the worse direction, come last."""
+def _best_first(
+    values: Mapping[str, float],
+    labels: Mapping[str, str],
+    greater_is_better: bool | None,
+    excluded: Collection[str],
+) -> list[str]:
+    """Return the runs that have the metric, best first; NaN, infinity in the worse direction and `excluded` last."""
     sign = 1 if greater_is_better is False else -1
 
-    def sort_key(run_id: str) -> tuple[bool, float]:
+    def sort_key(run_id: str) -> tuple[bool, bool, float]:
         value = values[run_id]
-        return math.isnan(value), 0.0 if math.isnan(value) else sign * value
+        return run_id in excluded, math.isnan(value), 0.0 if math.isnan(value) else sign * value
 
     return sorted((run_id for run_id in labels if run_id in values), key=sort_key)
 
@@ -159,6 +173,16 @@ def _note(
     if left_out > 0:
         notes.append(f"Showing {len(keys)} of {len(keys) + left_out} metrics.")
     return " ".join(notes)
+
+
+def _excluded_note(ordered: Sequence[str], excluded: Mapping[str, str]) -> str:
+    """Say how many of the last rows take part in no comparison, and why; "" if none."""
+    reasons = Counter(excluded[row] for row in ordered if row in excluded)
+    if not reasons or len(reasons) == len(ordered):
+        return ""
+    total = sum(reasons.values())
+    rows = "The last row takes" if total == 1 else f"The last {total:,} rows take"
+    return f"{rows} part in no comparison: {counts_text(reasons.items())}."
 
 
 def _sentence(

@@ -20,7 +20,7 @@ from qualia_lab.counts import counted
 from qualia_lab.names import aside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -46,6 +46,7 @@ def metric_history(
     by: str = STEP,
     smooth: float = 0.0,
     order: Sequence[str] = (),
+    excluded: Collection[str] = (),
 ) -> Chart:
     """Draw the values of a metric over its steps.
 
@@ -61,6 +62,7 @@ def metric_history(
         smooth: strength of the smoothing, from 0 (none) to below 1; the recorded values stay visible, faint.
         order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
             colour the best by this metric.
+        excluded: runs that take part in no comparison; none of them is called best.
     """
     requested = list(labels) if drawn is None else list(drawn)
     curves = align(history, requested, key, by)
@@ -91,7 +93,7 @@ def metric_history(
         title=f"{key} over {x_axis_text(histories)}",
         panels=(Panel(x_axis, y_axis, tuple(marks)),),
         names_at_ends=True,
-        sentence=history_sentence(histories, ranked, names, greater_is_better=greater_is_better),
+        sentence=history_sentence(histories, ranked, names, excluded, greater_is_better=greater_is_better),
         note=" ".join(
             filter(
                 None,
@@ -304,16 +306,22 @@ def history_note(history: History, requested: int, smooth: float) -> str:
 
 
 def history_sentence(
-    history: History, ranked: Sequence[Series], names: Mapping[str, str], *, greater_is_better: bool | None
+    history: History,
+    ranked: Sequence[Series],
+    names: Mapping[str, str],
+    excluded: Collection[str] = (),
+    *,
+    greater_is_better: bool | None,
 ) -> str:
     """Describe the chart in words."""
     if not ranked:
         return f"{history.key}: no run recorded it."
     points = sum(one.recorded for one in ranked)
     text = f"{history.key} of {counted(len(ranked), 'run')} over {counted(points, 'recorded value')}."
-    if greater_is_better is None or np.isnan(ranked[0].last):
+    best = next((one for one in ranked if one.run_id not in excluded and not np.isnan(one.last)), None)
+    if greater_is_better is None or best is None:
         return text
-    return f"{text} Best last value: {number_text(ranked[0].last)}{aside(names[ranked[0].run_id], ends=True)}."
+    return f"{text} Best last value: {number_text(best.last)}{aside(names[best.run_id], ends=True)}."
 
 
 def concatenated(arrays: Sequence[Numbers]) -> Numbers:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.analysis.findings.version_sentences import describe_versions
 from qualia_lab.analysis.structured_text import text_of_json
-from qualia_lab.counts import and_more
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.version_comparison import ScorerComparison
 
 SHOWN = 300  # characters of an input, an output or a rationale
-_NAMED = 4
 
 
 def columns_of(one: ScorerComparison) -> dict[str, Any]:
@@ -40,18 +39,7 @@ def answer_of(leading: LeadingVersion, labels: Mapping[str, str]) -> str:
     first, name = leading.ranked[0], one_line(leading.scorer.name, 80)
     if len(leading.ranked) == 1:
         return f"{labels[first.run_id]} is the only version judged by {name}: {first.mean:.3g} on {first.n} rows."
-    others = [labels[one.run_id] for one in leading.ranked[1:] if one.run_id not in leading.told_apart]
-    runner = leading.ranked[1]
-    sentence = f"By {name}, {labels[first.run_id]} leads with {first.mean:.3g} (n = {first.n} rows)"
-    sentence += f", before {labels[runner.run_id]} with {runner.mean:.3g} (n = {runner.n})."
-    if runner.mean == first.mean:
-        equal = [labels[one.run_id] for one in leading.ranked if one.mean == first.mean]
-        sentence = f"By {name}, {and_more(equal, _NAMED)} are equal with {first.mean:.3g} (n = {first.n} rows)."
-    if others:
-        sentence += f" It cannot be told from {and_more(others, _NAMED)}."
-    if leading.told_apart:
-        sentence += f" It is better than {and_more([labels[run_id] for run_id in leading.told_apart], _NAMED)}."
-    return sentence
+    return describe_versions(leading, labels).sentence
 
 
 def text_of(value: str) -> str:

@@ -62,7 +62,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
     run_ids = competing(loaded, task)
     if _nothing_to_draw(loaded, metric, run_ids):
         return Message(f"{metric}: no run recorded it.")
-    labels, better = loaded.labels_in(run_ids), loaded.better(metric)
+    labels, better = loaded.labels_in(run_ids), loaded.aim(metric)
     in_one_panel = look.columns == 1 or (
         look.columns is None and (len(run_ids) <= RUNS_IN_ONE_PANEL or len(loaded.study.tasks) > 1)
     )
@@ -88,6 +88,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
             smooth=look.smooth,
             drawn=subset,
             order=order,
+            excluded=loaded.left_out,
         )
     chart = history_panels(
         history,
@@ -131,7 +132,7 @@ def bands_chart(
         bands,
         drawn,
         loaded.colour_order(task) if look.limit is None else (),
-        greater_is_better=loaded.better(metric),
+        greater_is_better=loaded.aim(metric),
         log_y=look.log,
         limit=limit,
         total=len(configurations),

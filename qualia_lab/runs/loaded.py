@@ -148,6 +148,14 @@ class Loaded:
         """Whether higher values of a metric are better; None if unknown."""
         return self.study.greater_is_better(metric)
 
+    def aim(self, metric: str) -> bool | None:
+        """As `better`, but None for a part of a loss: a run is not best by its policy loss, unless a user says so."""
+        known = self.study.metric.get(metric)
+        objectives = {task.objective.key for task in self.study.tasks if task.objective}
+        if known and known.role == "part" and known.source == "name" and metric not in objectives:
+            return None
+        return self.better(metric)
+
     def tasks(self, experiment: str | None = None) -> tuple[Task, ...]:
         """All tasks, or only that of the experiment with this name or id. Raises UnknownKey."""
         if experiment is None:

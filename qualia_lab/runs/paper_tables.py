@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.paper_table import paper_numbers
@@ -44,5 +45,8 @@ def _table(
     from qualia_lab.charts.paper_table import PaperTable
 
     keys = list(metrics) or [loaded.metric(None, task)]
-    columns = {key: loaded.groups_of(task, key, statistic) for key in keys}
+    columns = {
+        key: [replace(group, greater_is_better=loaded.aim(key)) for group in loaded.groups_of(task, key, statistic)]
+        for key in keys
+    }
     return PaperTable(paper_numbers(columns, statistic=statistic, params=params))

@@ -226,6 +226,8 @@ class Relations(Namespace):
         pairs = trade_offs(means_over_configurations(self._loaded, task, values), directions)
         if pairs and all(pair.n < FEWEST_RUNS for pair in pairs):
             return _too_few("pairs of metrics", pairs)
+        if not pairs:
+            return Message("No two of these metrics have a known direction and values in the same configurations.")
         configurations = self._loaded.study.in_task(task)
         named = short_labels(configurations)
         # The best is a mean over the runs of a configuration, of which only one may be called by its own name.
@@ -294,4 +296,4 @@ def _too_few(what: str, relations: Sequence[Relation | TradeOff]) -> Message:
 
     most = max(relation.n for relation in relations)
     found = f"{counted(most, 'configuration')} with a value"
-    return Message(f"No rank correlation of {what}: {found}, and at least {FEWEST_RUNS} are needed to tell.")
+    return Message(f"No rank correlation of {what}: {found}, and this table takes at least {FEWEST_RUNS}.")

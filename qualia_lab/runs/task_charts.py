@@ -13,12 +13,13 @@ from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import directed, excluded_counts, importances, left_out_of, no_direction, pair_of, values_of
 from qualia_lab.study.left_out import names_of
-from qualia_lab.study.statuses import FINISHED, counts_text, statuses_of
+from qualia_lab.study.statuses import FINISHED, counts_text, kind_of, statuses_of
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qualia_lab.analysis.over_problems import OverProblems
     from qualia_lab.charts.chart import Chart
     from qualia_lab.runs.loaded import Loaded
     from qualia_lab.study.study import Task
@@ -44,7 +45,7 @@ def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:
         return answer
     over = over_problems(answer.groups)
     if over is not None:
-        return Message(f"Not drawn: the levels of {listed(over.problems)} are problems, not rivals.")
+        return _over(over)
     history = loaded.history(answer.leader.metric, drawing.curve_runs(answer))
     order, names = loaded.colour_order(task), names_of(loaded.tables)
     return drawing.answer_chart(answer, loaded.labels, history, order, names)
@@ -60,9 +61,14 @@ def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Char
     metrics = [key for key in metrics if key in recorded]
     if not metrics:
         return Message("No run recorded any of these metrics.")
-    directions = {key: loaded.better(key) for key in metrics}
+    directions = {key: loaded.aim(key) for key in metrics}
     return metric_comparison(
-        loaded.tables.metrics, labels, metrics, greater_is_better=directions, order=loaded.colour_order(task)
+        loaded.tables.metrics,
+        labels,
+        metrics,
+        greater_is_better=directions,
+        order=loaded.colour_order(task),
+        excluded={run_id: kind_of(why) for run_id, why in loaded.left_out.items()},
     )
 
 
@@ -168,12 +174,16 @@ def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, sta
 
 def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Message:
     """The best value so far."""
+    from qualia_lab.analysis.over_problems import over_problems
     from qualia_lab.analysis.progress import best_so_far
     from qualia_lab.charts.best_so_far import best_so_far_chart
 
     better = loaded.better(metric)
     if better is None:
         return no_direction(metric)
+    over = over_problems([group for group in loaded.groups_of(task, metric, statistic) if group.values])
+    if over is not None:
+        return _over(over)
     values = values_of(loaded, task, metric, statistic)
     progress = best_so_far(loaded.tables.runs, values, greater_is_better=better)
     chart = best_so_far_chart(
@@ -196,6 +206,11 @@ def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, 
         groups, metric, by=by or "", greater_is_better=loaded.better(metric), runs=len(loaded.counted(task))
     )
     return _with_note(chart, loaded, task)
+
+
+def _over(over: OverProblems) -> Message:
+    """The message instead of a chart in which runs on different problems would be rivals."""
+    return Message(f"Not drawn: the levels of {listed(over.problems)} are problems, not rivals.")
 
 
 def _counted(loaded: Loaded, task: Task) -> dict[str, str]:

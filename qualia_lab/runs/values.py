@@ -106,7 +106,12 @@ def pair_of(loaded: Loaded, task: Task, first: str, second: str | None, statisti
     means = means_over_configurations(loaded, task, values)
     pairs = [pair for pair in trade_offs(means, directions) if first in (pair.first, pair.second)]
     if not pairs:
-        return Message(f"No run has {first} and {second or 'another metric with a known direction'}.")
+        if second:
+            return Message(f"No run has {first} and {second}.")
+        return Message(
+            f"No run has {first} and a second objective or a cost with a known direction; metrics of training data are "
+            "drawn only if they are named."
+        )
     return first, second or (pairs[0].second if pairs[0].first == first else pairs[0].first)
 
 

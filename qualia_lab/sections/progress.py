@@ -18,6 +18,8 @@ def _skip_reason(context: SectionContext) -> str | None:
     runs = context.inventory.run_count
     if runs < MIN_RUNS:
         return f"it needs {MIN_RUNS} runs, and there {'is 1' if runs == 1 else f'are {runs}'}"
+    if 2 * context.repeated_configurations > len(context.study.configurations):
+        return "most configurations ran more than once, so runs that follow each other are no search"
     return no_objective(context)
 
 

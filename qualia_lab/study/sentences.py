@@ -26,6 +26,7 @@ SOURCE_TEXT: Mapping[Source, str] = {
     "data": "by its values",
     "unknown": "of unknown origin",
 }
+_UNKNOWN = "the direction is not known"
 _DIRECTION_TEXT = {"higher": "higher is better", "lower": "lower is better"}
 
 
@@ -90,7 +91,10 @@ def _objectives(study: Study, hints: OverrideHints) -> Iterator[str]:
             yield f"{place}no metric can be the objective. {hints.name}"
             continue
         key = one_line(objective.key, 100)
-        direction = _DIRECTION_TEXT.get(objective.better or "", "the direction is not known")
+        if objective.source == "unknown":
+            yield f"{place}{key} is taken as the objective, since no metric is known to be one; {_UNKNOWN}."
+            continue
+        direction = _DIRECTION_TEXT.get(objective.better or "", _UNKNOWN)
         yield f"{place}{key} is the objective, {SOURCE_TEXT[objective.source]}; {direction}."
         if objective.rivals:
             first = one_line(objective.rivals[0], 100)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 
 from qualia_lab.analysis.findings import RULES as ALL_RULES
+from qualia_lab.analysis.findings import best_version
 from qualia_lab.analysis.findings.finding import number
+from tests.planted.run_rules import evidence_of
+from tests.planted.store import PlantedStore
 
 from .genai_samples import START, feedback, models_of, span, trace, traces_of
 from .planted_genai import (
@@ -218,3 +222,21 @@ def test_each_rule_has_a_condition_and_thresholds(rule):
     [one] = [each for each in ALL_RULES if each.name == rule]
     assert one.fires
     assert one.thresholds is not None
+
+
+def test_versions_on_too_few_rows_or_without_a_direction_are_said_not_to_be_examined():
+    def reasons(name, values, rows):
+        traces = [
+            trace(f"{run}{n}", run, request_preview=f"q {n}", request_time=START + place)
+            for place, run in enumerate("ab")
+            for n in range(rows)
+        ]
+        judged = [feedback(one["trace_id"], name, values[n % len(values)]) for n, one in enumerate(traces)]
+        evidence = replace(evidence_of(PlantedStore({"qa": []})), traces=traces_of(traces, judged))
+        return best_version.RULE.unexamined(evidence, best_version.RULE.thresholds)
+
+    assert reasons("correctness", [True, False, True], 5) == ["which version is better: 5 rows, 6 are needed"]
+    assert reasons("tone", ["dry", "warm"], 20) == [
+        "which version is better: no scorer says which of its values are better"
+    ]
+    assert reasons("correctness", [True, False, True], 20) == []

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.evaluations import scorers_of
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule
 from qualia_lab.analysis.findings.judged import evaluations, experiment_of, known_runs, run_names
+from qualia_lab.analysis.findings.version_sentences import describe_versions
 from qualia_lab.analysis.leading_version import leading_version
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
@@ -30,22 +31,33 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per experiment with two evaluated versions or more whose main scorer tells any apart in its mean."""
+    """One finding per experiment with two versions or more that the main scorer judged on enough rows."""
     return [
         _finding(evidence, experiment_id, leading)
-        for experiment_id, leading in leading_versions(evidence).items()
-        if len(leading.ranked) > 1
-        and leading.ranked[0].n >= thresholds.fewest
-        and leading.ranked[0].mean != leading.ranked[-1].mean
+        for experiment_id, leading in _leading_versions(evidence).items()
+        if leading is not None and len(leading.ranked) > 1 and leading.ranked[0].n >= thresholds.fewest
     ]
 
 
-def leading_versions(evidence: Evidence) -> dict[str, LeadingVersion]:
-    """The versions of each experiment with evaluations, by the main scorer."""
-    return evidence.cached("leading versions", lambda: _leading_versions(evidence))
+def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
+    """The experiments with two versions or more of which none can be called better, with the reason."""
+    reasons = []
+    for experiment_id, leading in _leading_versions(evidence).items():
+        prefix = experiment_of(evidence, experiment_id)[0]
+        if leading is None:
+            reason = "no scorer says which of its values are better"
+        elif len(leading.ranked) == 1:
+            reason = f"{one_line(leading.scorer.name, 60)} judged only one"
+        elif leading.ranked[0].n < thresholds.fewest:
+            reason = f"{counted(leading.ranked[0].n, 'row')}, {thresholds.fewest:,} are needed"
+        else:
+            continue
+        reasons.append(f"{prefix}which version is better: {reason}")
+    return reasons
 
 
-def _leading_versions(evidence: Evidence) -> dict[str, LeadingVersion]:
+def _leading_versions(evidence: Evidence) -> dict[str, LeadingVersion | None]:
+    """The versions of each experiment with two evaluations or more by the main scorer; None if it has none."""
     if evidence.traces is None:
         return {}
     columns = (evidence.traces.traces.column(name).to_pylist() for name in ("trace_id", "experiment_id"))
@@ -54,32 +66,24 @@ def _leading_versions(evidence: Evidence) -> dict[str, LeadingVersion]:
     for one in evaluations(evidence):
         by_experiment.setdefault(experiment_of_trace[one.rows[0].row_id] or "", []).append(one)
     better = evidence.study.settings.greater_is_better
-    found = {}
-    for experiment_id, versions in sorted(by_experiment.items()):
-        leading = leading_version(versions, scorers_of(versions, better))
-        if leading is not None:
-            found[experiment_id] = leading
-    return found
+    return evidence.cached(
+        "leading versions",
+        lambda: {
+            experiment_id: leading_version(versions, scorers_of(versions, better))
+            for experiment_id, versions in sorted(by_experiment.items())
+            if len(versions) > 1
+        },
+    )
 
 
 def _finding(evidence: Evidence, experiment_id: str, leading: LeadingVersion) -> Finding:
     prefix, experiment = experiment_of(evidence, experiment_id)
     run_ids = [one.run_id for one in leading.ranked]
     names = dict(zip(run_ids, run_names(evidence, *run_ids), strict=True))
-    first, second = leading.ranked[:2]
-    scorer = one_line(leading.scorer.name, 60)
-    worse = [names[run_id] for run_id in leading.told_apart]
-    others = [names[run_id] for run_id in run_ids[1:] if run_id not in leading.told_apart]
-    sentence = (
-        f"{prefix}{names[first.run_id]} leads by {scorer} with {number(first.mean)} on {counted(first.n, 'row')}, "
-        f"before {names[second.run_id]} with {number(second.mean)} on {second.n:,}."
-    )
-    told = [f"it is better than {listed(worse)}"] if worse else []
-    told += [f"it cannot be told from {listed(others)}"] if others else []
-    sentence += f" Over the same rows, {' and '.join(told)}; p is corrected for all pairs of {len(run_ids)} versions."
+    text = describe_versions(leading, names)
     numbers = [
         Number(what, value, one.run_id)
-        for one in (first, second)
+        for one in leading.ranked[:2]
         for what, value in (("mean", one.mean), ("rows", one.n))
     ]
     numbers.append(Number("versions", len(run_ids)))
@@ -87,15 +91,13 @@ def _finding(evidence: Evidence, experiment_id: str, leading: LeadingVersion) ->
         "best_version",
         "answer",
         "note",
-        sentence,
+        prefix + text.sentence,
         known_runs(evidence, run_ids),
         (leading.scorer.name,),
         numbers=tuple(numbers),
         section="evaluations",
         code="runs.evaluations.compare()",
-        next="Judge more rows with the versions that cannot be told apart, or choose among them by cost."
-        if others
-        else "Look at the rows on which it is worse before it replaces the others.",
+        next=text.next,
         experiment=experiment,
     )
 
@@ -106,4 +108,5 @@ RULE = Rule(
     "McNemar 1947; Fisher 1935; Holm 1979",
     Thresholds(),
     find,
+    unexamined,
 )
