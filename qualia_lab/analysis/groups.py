@@ -93,7 +93,7 @@ class Group:
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The 95 % interval of the mean; None for fewer than two values."""
+        """The 95 % interval of the mean; None for fewer than two values, or if all are equal."""
         strata = None
         if len(self.values) >= BOOTSTRAP_FROM:  # the bootstrap resamples within folds
             strata = [tuple(setting for setting in repeat if is_fold(setting[0])) for repeat in self.repeats]

@@ -93,12 +93,12 @@ def mean_interval(values: Sequence[float], strata: Sequence[object] | None = Non
         strata: the stratum of each value; None for a single stratum.
 
     Returns:
-        The interval; None for fewer than two values.
+        The interval; None for fewer than two values, or if all are equal: they do not show how far others would lie.
     """
     n = len(values)
-    if n < 2:
-        return None
     numbers = np.asarray(values, dtype=np.float64)
+    if n < 2 or (numbers == numbers[0]).all():
+        return None
     unit = unit_of(numbers)
     numbers = numbers / unit
     used_strata = None if n < BOOTSTRAP_FROM else usable_strata(strata)

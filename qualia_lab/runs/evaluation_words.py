@@ -29,7 +29,7 @@ def columns_of(one: ScorerComparison) -> dict[str, Any]:
         "losses": one.losses,
         "ties": one.ties,
         "no value": sum(side.missing + side.failed + side.no_number for side in lacks),
-        "p (Holm)": None if one.corrected is None else round(one.corrected, 4),
+        "p (Holm)": None if one.corrected is None else float(f"{one.corrected:.2g}"),
         "verdict": one.verdict,
     }
 

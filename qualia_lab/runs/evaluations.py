@@ -43,7 +43,7 @@ class Evaluations(Namespace):
 
     def answer(self) -> Message:
         """Which version leads by the main scorer, from which others it can be told, and on how many rows."""
-        return or_message(lambda: Message(answer_of(self._leading(), self._loaded.labels)))
+        return or_message(lambda: Message(answer_of(self._leading(), self._loaded.labels), most=1000))
 
     def scores(self) -> pd.DataFrame | Message:
         """A row per scorer and version, the best version first, with the rows behind each mean.

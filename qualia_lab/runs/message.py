@@ -17,10 +17,15 @@ ASIDE = ("parent", "part", "continued")
 
 
 class Message:
-    """A sentence that is shown instead of a table or chart that cannot be made. Its length is 0."""
+    """A sentence that is shown instead of a table or chart that cannot be made. Its length is 0.
 
-    def __init__(self, sentence: str) -> None:
-        self._sentence = one_line(sentence, 300)
+    Args:
+        sentence: the sentence.
+        most: the largest number of characters that are shown.
+    """
+
+    def __init__(self, sentence: str, most: int = 300) -> None:
+        self._sentence = one_line(sentence, most)
 
     def __len__(self) -> int:
         return 0  # as a table without rows

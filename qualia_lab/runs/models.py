@@ -145,7 +145,7 @@ class Models(Namespace):
         if not rows:
             return Message("No metric was logged for a model of these runs." if self._names else _NONE)
         several = len({row["experiment"] for row in rows}) > 1
-        frame = pd.DataFrame(rows).set_index("metric")
+        frame = pd.DataFrame(rows).set_index("metric").astype({"value": "Float64", "next value": "Float64"})
         return (frame if several else frame.drop(columns="experiment")).dropna(axis="columns", how="all")
 
     def saved(self) -> pd.DataFrame | Message:

@@ -116,7 +116,8 @@ def parallel_chart(
         values,
         _counted(loaded, task),
         metric,
-        greater_is_better=loaded.better(metric),
+        # Among runs on different problems none is best.
+        greater_is_better=None if _problems_of(loaded, task, metric, statistic) else loaded.better(metric),
         order=loaded.colour_order(task),
     )
     return _with_note(chart, loaded, task)
@@ -174,14 +175,13 @@ def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, sta
 
 def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Message:
     """The best value so far."""
-    from qualia_lab.analysis.over_problems import over_problems
     from qualia_lab.analysis.progress import best_so_far
     from qualia_lab.charts.best_so_far import best_so_far_chart
 
     better = loaded.better(metric)
     if better is None:
         return no_direction(metric)
-    over = over_problems([group for group in loaded.groups_of(task, metric, statistic) if group.values])
+    over = _problems_of(loaded, task, metric, statistic)
     if over is not None:
         return _over(over)
     values = values_of(loaded, task, metric, statistic)
@@ -206,6 +206,13 @@ def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, 
         groups, metric, by=by or "", greater_is_better=loaded.better(metric), runs=len(loaded.counted(task))
     )
     return _with_note(chart, loaded, task)
+
+
+def _problems_of(loaded: Loaded, task: Task, metric: str, statistic: str) -> OverProblems | None:
+    """The comparison over problems, if some factors say what a configuration was tried on."""
+    from qualia_lab.analysis.over_problems import over_problems
+
+    return over_problems([group for group in loaded.groups_of(task, metric, statistic) if group.values])
 
 
 def _over(over: OverProblems) -> Message:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -72,4 +70,8 @@ def test_intervals_of_normal_data_have_nominal_coverage(n):
 def test_intervals_are_deterministic():
     values = list(np.random.default_rng(0).normal(size=20))
     assert mean_interval(values) == mean_interval(values)
-    assert math.isclose(mean_interval([1.0] * 20).half_width, 0, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_equal_values_have_no_interval(n):
+    assert mean_interval([0.925] * n) is None  # an interval without width would say that all others are equal, too

@@ -102,7 +102,7 @@ def number(value: float) -> str:
     """A number for a sentence: four significant digits, whole numbers without decimals."""
     if value == int(value) and abs(value) < 1e15 if abs(value) < float("inf") else False:
         return f"{int(value):,}"
-    return f"{value:.4g}"
+    return f"{float(f'{value:.12g}'):.4g}"  # a mean that was summed in another order is rounded to the same digits
 
 
 def duration(seconds: float) -> str:

@@ -65,17 +65,17 @@ def _rows(score: VersionScore) -> str:
 def _over_the_same_rows(leading: LeadingVersion, names: Mapping[str, str]) -> str:
     paired = [one for one in leading.rivals if one.pairs]
     unpaired = [one for one in leading.rivals if not one.pairs]
-    ties = sum(one.mean == leading.ranked[0].mean for one in leading.ranked)
-    subject = names[leading.ranked[0].run_id] if ties > 1 else "it"
     clauses = [
         f"{does} {_named(rivals, leading, names)}"
         for does, verdicts in (("is better than", ("worse",)), ("is worse than", ("better",)))
         if (rivals := [one for one in paired if one.verdict in verdicts])
     ]
-    level = [one for one in paired if one.verdict not in ("better", "worse")]
+    best = {one.run_id for one in leading.ranked if one.mean == leading.ranked[0].mean}  # already said to be equal
+    level = [one for one in paired if one.verdict not in ("better", "worse") and one.run_id not in best]
     clauses += [f"cannot be told from {_named(level, leading, names)}"] if level else []
     said = ""
     if clauses:
+        subject = names[leading.ranked[0].run_id] if len(best) > 1 else "it"
         versions = len(leading.ranked)
         corrected = f"; p is corrected for all pairs of {versions:,} versions" if versions > 2 else ""
         said = f" Over the same rows, {subject} {' and '.join(clauses)}{corrected}."
