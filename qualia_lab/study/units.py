@@ -13,6 +13,24 @@ if TYPE_CHECKING:
 
 OTHER_UNITS = "in another unit"  # the reason in `Study.left_out`
 
+# Errors that are given as a share or in percent, and may exceed 1.
+_RATES = {
+    "wer",
+    "cer",
+    "per",
+    "ser",
+    "ter",
+    "mer",
+    "der",
+    "jer",
+    "eer",
+    "mape",
+    "smape",
+    "wape",
+    "wmape",
+    "mdape",
+    "rate",
+}
 _PERCENT = 100.0
 _ALIKE = 1.25  # largest ratio of the medians once both are in percent
 _APART = 5.0  # smallest ratio of the lowest percentage and the highest share
@@ -21,8 +39,9 @@ _APART = 5.0  # smallest ratio of the lowest percentage and the highest share
 def in_other_units(key: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Mark the values of a metric that are a percentage although most are a share, or the other way round.
 
-    The name has to say that the metric is a share (`accuracy`), all values have to lie between 0 and 100, and nothing
-    between both groups, whose medians are alike once both are in percent. The smaller group is marked.
+    The name has to say that the metric is a share (`accuracy`) or a rate of errors (`wer`, `mape`). All values have to
+    lie between 0 and 100, with a wide gap between both groups, whose medians are alike once both are in percent. The
+    smaller group is marked.
 
     Args:
         key: the key of the metric.
@@ -38,7 +57,9 @@ def in_other_units(key: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.
     nothing = np.zeros(len(values), np.bool_)
     shares, percents = (values > 0) & (values <= 1), (values > 1) & (values <= _PERCENT)
     known = np.isfinite(values)
-    if read_name(key).bounds != (0.0, 1.0) or not shares.any() or not percents.any():
+    name = read_name(key)
+    is_share = name.bounds == (0.0, 1.0) or not _RATES.isdisjoint(name.family.split())
+    if not is_share or not shares.any() or not percents.any():
         return nothing
     if (known & ~shares & ~percents & (values != 0)).any():
         return nothing

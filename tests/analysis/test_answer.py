@@ -416,6 +416,26 @@ def test_percent_among_shares_leads_nothing():
     assert one(best_configuration, runs)[0].sentence.startswith("depth=7 has the best val_acc, 0.87")
 
 
+def test_a_share_among_percentages_of_errors_leads_nothing():
+    runs = [Run(f"r{i}", {"depth": i}, {"eval_wer": 12.0 - i / 10}) for i in range(6)]
+    runs[2].metrics["eval_wer"] /= 100
+    found, names = one(mixed_units, runs)
+    assert names == {"r2"} and "a share in 1 run (r2, 0.118) and percent in 5" in found.sentence
+    assert one(best_configuration, runs)[0].sentence.startswith("depth=5 has the best eval_wer, 11.5")
+
+
+def test_an_edge_names_what_changed_together_with_it():
+    dice = random.Random(3)
+    runs = [
+        Run(f"b{p}-{s}", {"lr": 2**p / 1000, "batch_size": 2**p * 32, "seed": s},
+            {"val_acc": 0.8 + 0.02 * p + dice.gauss(0, 0.004)})
+        for p in range(4) for s in range(3)
+    ]  # fmt: skip
+    found, _ = one(edge_of_range, runs)
+    assert "; batch_size changed only together with it, so that either may be the reason." in found.sentence
+    assert found.next == "Try lr beyond 0.008, such as 0.016, with batch_size held fixed."
+
+
 @pytest.mark.parametrize(
     ("key", "values"),
     [

@@ -712,3 +712,12 @@ def test_values_that_overflow_cause_neither_errors_nor_warnings(huge, which):
         }
         runs.append({"run_id": f"r{number}", "params": params, "metrics": metrics})
     assert find_findings(evidence_of(runs), ALL)
+
+
+def test_points_without_a_step_and_with_one_time_have_no_order_and_are_no_curve():
+    falling = [2 * np.exp(-place / 10) + 0.1 for place in range(40)]
+    as_mlflow_sorts_them = [(0, value, 0) for value in sorted(falling)]
+    evidence = evidence_of([{"run_id": name, "metrics": {"loss": as_mlflow_sorts_them}} for name in "ab"])
+    assert not findings_of(evidence, "diverged")
+    in_time = [(0, value, place) for place, value in enumerate(falling[::-1])]  # the same values, one after the other
+    assert findings_of(evidence_of([{"run_id": "a", "metrics": {"loss": in_time}}]), "diverged")

@@ -250,7 +250,8 @@ def _clause(evidence: Evidence, key: str, history: History) -> str:
         far = "" if since == history.odd_step else f"far above its start from step {since:,} on and "
         how = f"{far}not finite from step {history.odd_step:,} on"
     elif history.bad_points:
-        how = f"from {number(history.start)} to {number(history.tail)}, far above its start from step {since:,} on"
+        levels = f"from about {number(history.start)} to about {number(history.tail)}"
+        how = f"{levels}, far above its start from step {since:,} on"
     else:
         how = f"{number(history.start)} from its first point on, far above where the other runs begin"
     return f"{evidence.name(history.run_id)}, {key} {how}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.edge import edge_of, is_testable
 from qualia_lab.analysis.findings import expressions
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
 from qualia_lab.analysis.intervals import mean_of
 from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.escaping import one_line
@@ -127,6 +127,11 @@ def _finding(evidence: Evidence, task: Task, name: str, of_level: dict[float, li
         )
         statement += " over the whole range"
         numbers = [Number(name, edge.level)]
+    tied = [one_line(one.name, 60) for one in evidence.study.factors if one.tied_to == name]
+    if tied:
+        statement += f"; {listed(tied)} changed only together with it, so that either may be the reason"
+    such_as = f", such as {number(beyond)}" if beyond is not None else ""
+    apart = f", with {listed(tied)} held fixed" if tied else ""
     return Finding(
         "edge",
         "relation",
@@ -137,7 +142,7 @@ def _finding(evidence: Evidence, task: Task, name: str, of_level: dict[float, li
         numbers=tuple(numbers),
         section="params",
         code=_code(evidence, name),
-        next=f"Try {shown} beyond {number(edge.level)}{f', such as {number(beyond)}' if beyond is not None else ''}.",
+        next=f"Try {shown} beyond {number(edge.level)}{such_as}{apart}.",
         experiment=evidence.experiment(task),
     )
 

@@ -46,7 +46,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         histories = evidence.histories_of(key, run_ids)
         others = dead[run_ids[0]]
         clauses = [
-            f"{evidence.name(history.run_id)}, {number(history.start)} → {number(history.tail)}"
+            f"{evidence.name(history.run_id)}, about {number(history.start)} → {number(history.tail)}"
             for history in histories
         ]
         findings.append(

@@ -124,4 +124,18 @@ def whole_histories(
 
 
 def _joined(pieces: list[tuple[npt.NDArray[Any], ...]]) -> Points:
-    return Points(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
+    return _without_ties(Points(*(np.concatenate(column) for column in zip(*pieces, strict=True))))
+
+
+def _without_ties(points: Points) -> Points:
+    """The points without those of the same step and time as the next one, of which nothing says which came first.
+
+    MLflow sorts them by value, so that a loss that was logged without steps in the same millisecond seems to rise. The
+    last of them remains, as in MLflow's latest metrics.
+    """
+    run, key, steps, times, values = points
+    same = (run[1:] == run[:-1]) & (key[1:] == key[:-1]) & (steps[1:] == steps[:-1]) & (times[1:] == times[:-1])
+    if not same.any():
+        return points
+    kept = np.r_[~same, True]
+    return Points(run[kept], key[kept], steps[kept], times[kept], values[kept])
