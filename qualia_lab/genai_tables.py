@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab import schema
+from qualia_lab.columns import column
 from qualia_lab.errors import SelectionError
 from qualia_lab.escaping import one_line
 from qualia_lab.tables import check_schemas, digest_of, table_of
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.tables import RunTables
+
+# The type of spans that call a tool.
+TOOL = "TOOL"
 
 # The tables of TraceTables that a reader can ask for.
 TracePart = Literal["traces", "tags", "metadata", "links", "assessments"]
@@ -165,6 +169,24 @@ class EvaluationTables:
 def traces_query(tables: RunTables) -> TraceQuery:
     """The query for the traces of these runs, in the experiments of the runs."""
     return TraceQuery(tuple(tables.experiments.column("experiment_id").to_pylist()), tables.run_ids)
+
+
+def with_few_inputs(spans: pa.Table) -> pa.Table:
+    """The spans without outputs, attributes and events, and with the inputs of root spans and of tools alone.
+
+    Args:
+        spans: schema.SPANS.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_tool = pc.is_in(spans.column("type"), value_set=column([TOOL], schema.STRING))
+    is_kept = pc.or_(pc.is_null(spans.column("parent_id")), is_tool)
+    nulls = pa.nulls(spans.num_rows, schema.STRING)
+    for name in ("inputs", "outputs", "attributes", "events"):
+        values = pc.if_else(is_kept, spans.column(name), nulls) if name == "inputs" else nulls
+        spans = spans.set_column(schema.SPANS.get_field_index(name), schema.SPANS.field(name), values)
+    return spans
 
 
 def model_tables(**tables: pa.Table) -> ModelTables:

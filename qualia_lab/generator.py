@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.study.study import Study
     from qualia_lab.tables import RunTables
 
@@ -639,14 +640,13 @@ class NotebookGenerator(Closing):
         read = self._read_once(selection)
         tables, data_digest = read.stored, read.tables.digest  # the kernel splits metrics itself
         del read
-        query, models = traces_query(tables), self._models_of(tables)
-        genai = GenAIChoice(
-            run_ids=tables.run_ids,
-            traces=query,
-            trace_tables=self.read_traces(query) if isinstance(self.store, ReadsGenAI) else None,
-            model_tables=models,
-            files_of=models_with_files(models),
-        )
+        models = self._models_of(tables)
+        genai = GenAIChoice(run_ids=tables.run_ids, model_tables=models, files_of=models_with_files(models))
+        if isinstance(self.store, ReadsGenAI):
+            query = traces_query(tables)
+            traces = self.read_traces(query)
+            genai = _with_spans_read(replace(genai, traces=query, trace_tables=traces))
+            del traces
         with hand_over_runs(
             self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai
         ) as variables:
@@ -663,15 +663,11 @@ class NotebookGenerator(Closing):
         """
         import pyarrow as pa
 
-        from qualia_lab.analysis.spans_read import spans_read
         from qualia_lab.stores.snapshot.genai import GenAIChoice
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
         tables = self.read_traces(query)
-        chosen = spans_read(tables)
-        choice = GenAIChoice(
-            traces=query, spans_of=chosen.whole, bare_spans_of=chosen.bare, trace_tables=tables, only_traces=True
-        )
+        choice = _with_spans_read(GenAIChoice(traces=query, trace_tables=tables, only_traces=True))
         ids = tables.traces.column("experiment_id").drop_null().unique().to_pylist()
         experiments = rows_with(self.read_experiments("all", counted=False), "experiment_id", ids)
         runs = run_tables(experiments=experiments.select(EXPERIMENTS.names))
@@ -750,6 +746,15 @@ def check_output(path: Path, *, force: bool) -> None:
     check_writable(path)
     if path.exists() and not force:
         raise OutputExists(f"{path} already exists.", "Add --force to replace it, or choose another --output.")
+
+
+def _with_spans_read(choice: GenAIChoice) -> GenAIChoice:
+    """The choice with those spans that the cells of a notebook read, see `spans_read`."""
+    from qualia_lab.analysis.spans_read import spans_read
+
+    assert choice.trace_tables is not None
+    chosen = spans_read(choice.trace_tables)
+    return replace(choice, spans_of=chosen.whole, few_inputs_of=chosen.inputs, bare_spans_of=chosen.bare)
 
 
 def _merged(selection: Selection, settings: StudySettings | None) -> StudySettings:

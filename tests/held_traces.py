@@ -46,7 +46,9 @@ def held_traces(
     )
     store: Any = HeldSpans(table_of(schema.SPANS, spans))
     names = {row["experiment_id"]: row["experiment_id"] for row in traces}
-    return Traces(TraceSource(store, lambda: tables, names, is_complete=True, is_handed_over=is_handed_over))
+    source = TraceSource(store, lambda: tables, names, is_complete=True)
+    source.is_handed_over = is_handed_over
+    return Traces(source)
 
 
 def trace(trace_id: str, **more: Any) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.row_keys import inputs_key
+from qualia_lab.genai_tables import TOOL
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-TOOL = "TOOL"
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.cut_requests import inputs_of_cut_requests
 from qualia_lab.analysis.evaluation_artifact import evaluation_of_table
 from qualia_lab.analysis.evaluations import Evaluation, evaluations_of, scorers_of
 from qualia_lab.analysis.logged_tables import read_logged_table
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.genai_tables import trace_tables, traces_query
 from qualia_lab.inventory import EVALUATION_TABLE, runs_with_evaluation_table
-from qualia_lab.masking.redactor import is_cut
 from qualia_lab.runs.artifact_files import READ_BYTES
 from qualia_lab.stores.protocol import ReadsGenAI, read_models_of
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.scorers import Scorer
     from qualia_lab.genai_tables import ModelTables, TraceTables
     from qualia_lab.runs.loaded import Loaded
-
-_CUT_PREVIEW = 1_000
 
 
 def traces_of_runs(loaded: Loaded) -> TraceTables:
@@ -57,27 +55,12 @@ def _evaluations(loaded: Loaded) -> tuple[Evaluation, ...]:
     if isinstance(store, ReadsGenAI) and traces.assessments.num_rows:
         experiments = loaded.tables.experiments.column("experiment_id").to_pylist()
         datasets = store.read_evaluation_datasets(experiments)
-        found = {one.run_id: one for one in evaluations_of(traces, _cut_inputs(store, traces), datasets)}
+        inputs = inputs_of_cut_requests(traces, store.read_spans)
+        found = {one.run_id: one for one in evaluations_of(traces, inputs, datasets)}
     for run_id in runs_with_evaluation_table(loaded.tables.tags):
         if run_id not in found and (evaluation := _evaluation_in_artifact(loaded, run_id)) is not None:
             found[run_id] = evaluation
     return tuple(found[run_id] for run_id in loaded.tables.run_ids if run_id in found)
-
-
-def _cut_inputs(store: ReadsGenAI, traces: TraceTables) -> dict[str, str]:
-    """The inputs of the root spans of traces whose preview is cut."""
-    columns = (traces.traces.column(name).to_pylist() for name in ("trace_id", "request_preview"))
-    cut = [
-        trace_id
-        for trace_id, preview in zip(*columns, strict=True)
-        if preview and (len(preview) >= _CUT_PREVIEW or is_cut(preview))
-    ]
-    inputs: dict[str, str] = {}
-    for batch in store.read_spans(cut) if cut else ():
-        for span in batch.select(["trace_id", "parent_id", "inputs"]).to_pylist():
-            if span["parent_id"] is None and span["inputs"]:
-                inputs.setdefault(span["trace_id"], span["inputs"])
-    return inputs
 
 
 def _evaluation_in_artifact(loaded: Loaded, run_id: str) -> Evaluation | None:

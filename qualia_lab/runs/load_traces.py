@@ -50,7 +50,7 @@ def load_traces(
     wanted = TraceQuery.of(query or {})
     project = find_settings()
     privacy = project.privacy.with_choice(redact, content)
-    store, is_handed_over = find_traces(tracking_uri, wanted, project.masking, privacy)
+    store, is_of_these = find_traces(tracking_uri, wanted, project.masking, privacy)
     if not isinstance(store, ReadsGenAI):
         raise SelectionError(f"{one_line(store.uri, 100)} holds no traces.", "Name another tracking URI.")
     rows = find_experiments(store, "all")
@@ -58,7 +58,7 @@ def load_traces(
     reads = store
 
     def read() -> TraceTables:
-        asked = TraceQuery(experiment_ids=tuple(reads.count_traces())) if is_handed_over else wanted
+        asked = TraceQuery(experiment_ids=tuple(reads.count_traces())) if is_of_these else wanted
         return reads.read_traces(asked, ("traces", "assessments"))
 
-    return Traces(TraceSource(reads, read, names, is_handed_over=is_handed_over))
+    return Traces(TraceSource(reads, read, names))

@@ -13,6 +13,7 @@ from qualia_lab.analysis.spans_read import spans_read
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.runs.evaluated import traces_of_runs
 from qualia_lab.stores.protocol import ReadsGenAI
+from qualia_lab.stores.snapshot.store import snapshot_below
 from qualia_lab.stores.trace_choice import ALL_PARTS, chosen_ids, in_order, parts_to_choose
 from qualia_lab.tables import table_of
 
@@ -34,7 +35,6 @@ class TraceSource:
         read: returns the traces with their assessments.
         experiments: the names of experiments by id.
         is_complete: whether `read` returns tags, metadata and linked runs, too.
-        is_handed_over: whether the store is a snapshot with no other spans than those of `spans_read`.
     """
 
     def __init__(
@@ -44,11 +44,12 @@ class TraceSource:
         experiments: Mapping[str, str],
         *,
         is_complete: bool = False,
-        is_handed_over: bool = False,
     ) -> None:
         self.store = store
         self.experiments = experiments
-        self.is_handed_over = is_handed_over
+        snapshot = snapshot_below(store)
+        # Whether the store was handed over to this execution, with no other spans than those of `spans_read`.
+        self.is_handed_over = snapshot is not None and snapshot.has_spans_in_part
         self._is_complete = is_complete
         self._read = read
 

@@ -14,10 +14,10 @@ from qualia_lab import schema
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot.genai import SPANS, SPANS_WITHOUT_CONTENT, GenAIChoice
+from qualia_lab.stores.snapshot.genai import SPANS, SPANS_IN_PART, GenAIChoice
 from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.manifest import read_manifest
-from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
+from qualia_lab.stores.snapshot.store import SnapshotStore, snapshot_below, write_snapshot
 from qualia_lab.stores.snapshot.update import update_snapshot
 from qualia_lab.stores.sql.store import SqlStore
 from qualia_lab.stores.uri import split_uri
@@ -153,14 +153,26 @@ def test_a_snapshot_for_a_notebook_holds_what_was_chosen(store, ids, tmp_path):
     run_ids = list(ids["runs"].values())
     traces = store.read_traces(TraceQuery(), ("traces",)).traces.column("trace_id").to_pylist()
     choice = GenAIChoice(
-        run_ids=tuple(run_ids), traces=TraceQuery(), spans_of=tuple(traces[:1]), bare_spans_of=tuple(traces[1:])
+        run_ids=tuple(run_ids),
+        traces=TraceQuery(),
+        spans_of=tuple(traces[:1]),
+        few_inputs_of=tuple(traces[1:3]),
+        bare_spans_of=tuple(traces[3:]),
     )
     write_snapshot(tmp_path, store, store.read(run_ids), source_uri=store.uri, genai=choice)
     found = SnapshotStore(tmp_path)
-    assert files(tmp_path, SPANS) and files(tmp_path, SPANS_WITHOUT_CONTENT)
+    assert files(tmp_path, SPANS) and files(tmp_path, SPANS_IN_PART)
+    assert snapshot_below(store) is None
+    assert snapshot_below(found) is found
+    assert (found.traces_of, found.has_spans_in_part) == (None, True)
     assert spans(found, traces[:1]) == spans(store, traces[:1])
-    assert spans(found, traces[1:]) == spans(store, traces[1:], content=False)
-    assert found.genai.without_content >= {span["trace_id"] for span in spans(store, traces[1:])}
+    assert spans(found, traces[3:]) == spans(store, traces[3:], content=False)
+    few, everything = (spans(of, traces[1:3]) for of in (found, store))
+    assert [one["inputs"] for one in few] == [
+        one["inputs"] if one["parent_id"] is None or one["type"] == "TOOL" else None for one in everything
+    ]
+    assert any(one["inputs"] for one in few)
+    assert not any(one[name] for one in few for name in ("outputs", "attributes", "events"))
     same(found.read_models(run_ids=run_ids), store.read_models(run_ids=run_ids))
 
 

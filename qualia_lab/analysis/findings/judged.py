@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from qualia_lab import schema
+from qualia_lab.analysis.cut_requests import inputs_of_cut_requests
 from qualia_lab.analysis.evaluations import evaluations_of, scorers_of
+from qualia_lab.analysis.spans_read import MOST_INPUTS
 from qualia_lab.analysis.version_comparison import compare_versions
 from qualia_lab.escaping import one_line
+from qualia_lab.genai_tables import with_few_inputs
 from qualia_lab.names import distinct_names
 from qualia_lab.tables import rows_with
 
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.evaluations import Evaluation
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.version_comparison import VersionComparison
+    from qualia_lab.genai_tables import TraceTables
 
 MOST_PAIRS = 5  # latest pairs of versions of an experiment that are compared
-MOST_TRACES = 1_000  # latest traces whose spans are read
 MOST_IDS = 20  # traces that a finding refers to
 
 _WIDTH = 60
@@ -44,7 +47,7 @@ def evaluations(evidence: Evidence) -> tuple[Evaluation, ...]:
     traces = evidence.traces
     if traces is None or not traces.assessments.num_rows:
         return ()
-    return evidence.cached("evaluations", lambda: evaluations_of(traces, datasets=evidence.evaluation_datasets))
+    return evidence.cached("evaluations", lambda: _evaluations(evidence, traces))
 
 
 def judged_pairs(evidence: Evidence) -> tuple[JudgedPair, ...]:
@@ -114,9 +117,15 @@ def _latest_spans(evidence: Evidence) -> tuple[pa.Table, int]:
         return pa.Table.from_batches([], schema.SPANS), 0
     times = evidence.traces.traces.column("request_time").to_pylist()
     ids = evidence.traces.traces.column("trace_id").to_pylist()
-    latest = sorted(range(len(ids)), key=lambda row: -(times[row] or 0))[:MOST_TRACES]
+    latest = sorted(range(len(ids)), key=lambda row: (times[row] is None, -(times[row] or 0)))[:MOST_INPUTS]
     batches = evidence.read_spans([ids[row] for row in latest]) if latest else ()
-    return pa.Table.from_batches(list(batches), schema.SPANS), len(latest)
+    tables = [with_few_inputs(pa.Table.from_batches([batch])) for batch in batches]
+    return pa.concat_tables([pa.Table.from_batches([], schema.SPANS), *tables]), len(latest)
+
+
+def _evaluations(evidence: Evidence, traces: TraceTables) -> tuple[Evaluation, ...]:
+    inputs = {} if evidence.read_spans is None else inputs_of_cut_requests(traces, evidence.read_spans)
+    return evaluations_of(traces, inputs, evidence.evaluation_datasets)
 
 
 def _judged_pairs(evidence: Evidence) -> tuple[JudgedPair, ...]:

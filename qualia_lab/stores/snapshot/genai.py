@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import StoreError
+from qualia_lab.genai_tables import with_few_inputs
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.protocol import ReadsGenAI
 from qualia_lab.stores.snapshot.location import PARTS
@@ -27,22 +28,23 @@ if TYPE_CHECKING:
     from qualia_lab.stores.snapshot.location import SnapshotLocation
     from qualia_lab.stores.snapshot.manifest import File, Manifest
 
-# Spans with their inputs, outputs, attributes and events, and spans without.
+# Spans with their inputs, outputs, attributes and events, and spans with a few inputs at most.
 SPANS = "spans"
-SPANS_WITHOUT_CONTENT = "spans_without_content"
+SPANS_IN_PART = "spans_in_part"
 
 TABLES: dict[str, pa.Schema] = {
     **{f"model_{name}": columns for name, columns in schema.MODEL_TABLES.items()},
     **{f"trace_{name}": columns for name, columns in schema.TRACE_TABLES.items()},
     **{f"evaluation_{name}": columns for name, columns in schema.EVALUATION_TABLES.items()},
     SPANS: schema.SPANS,
-    SPANS_WITHOUT_CONTENT: schema.SPANS,
+    SPANS_IN_PART: schema.SPANS,
     MODEL_FILES: MODEL_FILE_ROWS,
 }
 
 _ENDED = ("OK", "ERROR")
 _ROWS_PER_FILE = 50_000
 _MODEL_FILES = 1_000
+_BYTES_PER_FILE = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class GenAIChoice:
         run_ids: the runs whose models are saved, if not those of whole experiments.
         traces: which traces are saved; None for none.
         spans_of: the traces whose spans are saved with their content; None for all that are saved.
+        few_inputs_of: the traces whose spans are saved with the inputs of root spans and of tools alone.
         bare_spans_of: the traces whose spans are saved without content.
         trace_tables: the traces, if they were read already.
         model_tables: the models, if they were read already.
@@ -66,6 +69,7 @@ class GenAIChoice:
     run_ids: tuple[str, ...] = ()
     traces: TraceQuery | None = None
     spans_of: tuple[str, ...] | None = None
+    few_inputs_of: tuple[str, ...] = ()
     bare_spans_of: tuple[str, ...] = ()
     trace_tables: TraceTables | None = None
     model_tables: ModelTables | None = None
@@ -144,25 +148,31 @@ def _write_spans(
     kept, files = _kept_spans(location, old, traces, set(wanted)) if old is not None else (set[str](), [])
     for name, trace_ids, content in (
         (SPANS, [trace_id for trace_id in wanted if trace_id not in kept], True),
-        (SPANS_WITHOUT_CONTENT, list(choice.bare_spans_of), False),
+        (SPANS_IN_PART, list(choice.few_inputs_of), True),
+        (SPANS_IN_PART, list(choice.bare_spans_of), False),
     ):
-        for table in _in_files(store.read_spans(trace_ids, content=content) if trace_ids else ()):
+        tables = (
+            pa.Table.from_batches([batch])
+            for batch in (store.read_spans(trace_ids, content=content) if trace_ids else ())
+        )
+        for table in _in_files(map(with_few_inputs, tables) if content and name == SPANS_IN_PART else tables):
             files.append(write_file(location, name, _new_name(), [table], durable=durable))
     return tuple(files)
 
 
-def _in_files(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The batches as tables of a bounded number of rows."""
-    waiting: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        waiting.append(batch)
-        rows += batch.num_rows
-        if rows >= _ROWS_PER_FILE:
-            yield pa.Table.from_batches(waiting)
-            waiting, rows = [], 0
+def _in_files(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The tables as larger ones of a bounded number of rows and bytes."""
+    waiting: list[pa.Table] = []
+    rows = size = 0
+    for table in tables:
+        waiting.append(table)
+        rows += table.num_rows
+        size += table.nbytes
+        if rows >= _ROWS_PER_FILE or size >= _BYTES_PER_FILE:
+            yield pa.concat_tables(waiting)
+            waiting, rows, size = [], 0, 0
     if rows:
-        yield pa.Table.from_batches(waiting)
+        yield pa.concat_tables(waiting)
 
 
 def _kept_spans(

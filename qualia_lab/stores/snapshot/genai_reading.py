@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.genai_tables import EvaluationTables, ModelTables, TraceTables
-from qualia_lab.stores.snapshot.genai import SPANS, SPANS_WITHOUT_CONTENT, TABLES
+from qualia_lab.stores.snapshot.genai import SPANS, SPANS_IN_PART, TABLES
 from qualia_lab.stores.snapshot.model_files import MODEL_FILES, saved_model_place
 from qualia_lab.stores.snapshot.parts import read_table
 from qualia_lab.stores.trace_choice import ALL_PARTS, chosen_ids, in_order, parts_to_choose
@@ -88,11 +88,11 @@ class SnapshotGenAI:
         return in_order(tables, trace_ids, ALL_PARTS if parts is None else parts)
 
     def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
-        """See ReadsGenAI. Spans that were saved without content are returned without it."""
+        """See ReadsGenAI. Spans that were saved in part are returned with as much content as was saved."""
         wanted = column(list(trace_ids), schema.STRING)
         found = [table_of(schema.SPANS, [])]
         for file in self._manifest.tables:
-            if file.table in (SPANS, SPANS_WITHOUT_CONTENT):
+            if file.table in (SPANS, SPANS_IN_PART):
                 table = read_table(self._location, [file], schema.SPANS)
                 found.append(table.filter(pc.is_in(table.column("trace_id"), value_set=wanted)))
         table = pa.concat_tables(found)
@@ -104,11 +104,6 @@ class SnapshotGenAI:
         keys = [("place", "ascending"), ("start_ns", "ascending"), ("span_id", "ascending")]
         order = pc.sort_indices(table.append_column("place", place), sort_keys=keys)
         yield from table.take(order).to_batches()
-
-    @cached_property
-    def without_content(self) -> frozenset[str]:
-        """The traces whose spans were saved without content."""
-        return frozenset(_values(self._table(SPANS_WITHOUT_CONTENT), "trace_id"))
 
     def count_traces(self, experiment_ids: Sequence[str]) -> dict[str, int]:
         """See ReadsGenAI."""

@@ -7,7 +7,6 @@ command removes them.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -25,7 +24,7 @@ from qualia_lab.stores.masked_genai import mask_store
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.series_store import in_series
 from qualia_lab.stores.snapshot.location import open_location
-from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
+from qualia_lab.stores.snapshot.store import SnapshotStore, snapshot_below, write_snapshot
 from qualia_lab.stores.uri import absolute_uri, split_uri, with_credentials
 
 if TYPE_CHECKING:
@@ -38,11 +37,10 @@ if TYPE_CHECKING:
     from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.tables import RunTables
 
-# Environment variables of the kernel: the folder of the temporary snapshot, the tracking URI, without secrets, by
-# which the notebook names the store, and the query whose traces the snapshot holds, if it is one of traces.
+# Environment variables of the kernel: the folder of the temporary snapshot, and the tracking URI, without secrets, by
+# which the notebook names the store.
 SNAPSHOT_VARIABLE = "QUALIA_LAB_SNAPSHOT"
 NAMED_VARIABLE = "QUALIA_LAB_SNAPSHOT_OF"
-TRACES_VARIABLE = "QUALIA_LAB_SNAPSHOT_TRACES"
 
 _PREFIX = "qualia-lab-runs-"
 _FOLDER = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
@@ -75,11 +73,8 @@ def hand_over_runs(
             folder, store, tables, source_uri=absolute_uri(store.uri), artifacts_of=artifacts_of, genai=genai
         )
         del tables  # free the memory: the kernel loads its own copy
-        variables = {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
-        if genai is not None and genai.traces is not None and genai.only_traces:
-            variables[TRACES_VARIABLE] = _as_text(genai.traces)
         del genai
-        yield variables
+        yield {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
 
 
 def read_runs(
@@ -126,7 +121,7 @@ def _read(store: TrackingStore, run_ids: Sequence[str]) -> tuple[TrackingStore, 
 
 
 def find_traces(tracking_uri: str, query: TraceQuery, rules: MaskRules, privacy: Privacy) -> tuple[TrackingStore, bool]:
-    """The snapshot that was handed over to this kernel if it holds the traces of this query, or else the store.
+    """The snapshot that was handed over to this kernel if it is of this query, or else the store.
 
     Args:
         tracking_uri: the tracking URI in the notebook.
@@ -135,21 +130,18 @@ def find_traces(tracking_uri: str, query: TraceQuery, rules: MaskRules, privacy:
         privacy: what is left out of people's words.
 
     Returns:
-        The store, in which secrets are masked, and whether it is a snapshot with exactly these traces.
+        The store, in which secrets are masked, and whether it is a snapshot that holds exactly these traces.
 
     Raises:
         StoreError: there is no such store.
     """
     handed_over = _snapshot_from_environment(tracking_uri)
-    if handed_over is None:
-        return open_store(with_credentials(tracking_uri), rules=rules, privacy=privacy), False
-    if os.environ.get(TRACES_VARIABLE) == _as_text(query):
+    if handed_over is not None and handed_over.traces_of == query.as_data():
         return mask_store(handed_over, Masker(rules), tables=False, privacy=privacy), True
-    return open_store(with_credentials(handed_over.source_uri), rules=rules, privacy=privacy), False
-
-
-def _as_text(query: TraceQuery) -> str:
-    return json.dumps(query.as_data(), sort_keys=True)
+    uri = tracking_uri if handed_over is None else handed_over.source_uri
+    store = open_store(with_credentials(uri), rules=rules, privacy=privacy)
+    snapshot = snapshot_below(store)
+    return store, snapshot is not None and snapshot.traces_of == query.as_data()
 
 
 def _snapshot_from_environment(tracking_uri: str) -> SnapshotStore | None:

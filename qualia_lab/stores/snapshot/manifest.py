@@ -73,6 +73,8 @@ class Manifest:
         tables: the files of tables that do not belong to runs.
         parts: the parts, oldest first.
         as_of: the time in ms up to which unfinished runs last; None for the time at which the snapshot is read.
+        traces_of: the query whose traces it holds and no others, see `TraceQuery.as_data`; None for other traces.
+        spans_in_part: whether spans, or inputs and outputs of spans, were left out.
     """
 
     tracking_uri: str
@@ -81,6 +83,8 @@ class Manifest:
     tables: tuple[File, ...]
     parts: tuple[Part, ...]
     as_of: int | None = None
+    traces_of: dict[str, Any] | None = None
+    spans_in_part: bool = False
 
     def files(self) -> Iterator[File]:
         """Every file of the snapshot."""
@@ -120,6 +124,8 @@ def read_manifest(location: SnapshotLocation) -> Manifest:
                 tables=tuple(map(_file, _list(fields["tables"]))),
                 parts=tuple(map(part_from_json, _list(fields["parts"]))),
                 as_of=None if fields.get("as_of") is None else int(fields["as_of"]),
+                traces_of=None if fields.get("traces_of") is None else dict(fields["traces_of"]),
+                spans_in_part=bool(fields.get("spans_in_part")),
             )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT) from error

@@ -115,6 +115,8 @@ def write_snapshot(
             tables=files,
             parts=(part,),
             as_of=getattr(store, "as_of", None) if as_of is None else as_of,
+            traces_of=None if genai is None or not genai.only_traces or not genai.traces else genai.traces.as_data(),
+            spans_in_part=genai is not None and genai.spans_of is not None,
         )
         publish(location, manifest)
 
@@ -129,6 +131,15 @@ def _local_places(store: TrackingStore, uris: Mapping[str, str | None]) -> dict[
     first = [*uris.items()][:_RUNS_WITH_FOLDERS]
     places = {run_id: store.artifact_place(run_id, uri or "") for run_id, uri in first}
     return {run_id: place for run_id, place in places.items() if as_local_place(place)}
+
+
+def snapshot_below(store: object) -> SnapshotStore | None:
+    """The snapshot that a store reads, below what masks secrets and splits metrics; None for other stores."""
+    while not isinstance(store, SnapshotStore):
+        store = getattr(store, "stored", None)
+        if store is None:
+            return None
+    return store
 
 
 class SnapshotStore(Closing):
@@ -151,6 +162,8 @@ class SnapshotStore(Closing):
         self.uri = f"snapshot:{self._location.shown}"
         self.source_uri = self._manifest.tracking_uri
         self.as_of = self._manifest.as_of
+        self.traces_of = self._manifest.traces_of
+        self.has_spans_in_part = self._manifest.spans_in_part
         self.privacy = EVERYTHING_SHOWN.and_of(
             self._manifest.choice or {}
         )  # what of people's words it was written with
