@@ -126,7 +126,7 @@ def _check(conditions: Conditions) -> None:
     if flags:
         verb = "selects" if len(flags) == 1 else "select"
         raise SelectionError(
-            f"{and_more(flags, len(flags))} {verb} runs, and this template is about traces.",
+            f"{and_more(flags, len(flags))} {verb} runs, and this is about traces.",
             "Use --experiment, --run, --since, --order-by, --limit and --filter, as in \"status = 'ERROR' AND "
             'execution_time > 2 s".',
         )

@@ -116,6 +116,11 @@ class ModelTables:
     def __post_init__(self) -> None:
         check_schemas(self, schema.MODEL_TABLES)
 
+    @property
+    def digest(self) -> str:
+        """A digest of all tables, by which a change of the data is recognized."""
+        return digest_of(getattr(self, field.name) for field in fields(self))
+
 
 @dataclass(frozen=True)
 class TraceTables:

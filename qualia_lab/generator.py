@@ -15,10 +15,10 @@ from qualia_lab.conditions_text import default_title, notebook_command
 from qualia_lab.errors import EngineError, OutputExists, SelectionError
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
-from qualia_lab.genai_tables import TraceQuery, model_tables, traces_query
-from qualia_lab.inventory import GenAICount, count_genai, take_inventory
+from qualia_lab.genai_tables import TraceQuery, model_tables, trace_tables, traces_query
+from qualia_lab.inventory import count_genai, take_inventory
 from qualia_lab.masking.tables import masked_columns, masked_keys
-from qualia_lab.schema import EXPERIMENT_TAGS, EXPERIMENTS
+from qualia_lab.schema import EXPERIMENT_TAGS
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.masked import MaskedStore, privacy_of
@@ -29,7 +29,7 @@ from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.counts_only import describe_counts
 from qualia_lab.study.describe import describe_study
 from qualia_lab.study.settings import StudySettings, merge_settings, settings_as_data
-from qualia_lab.tables import rows_with, run_tables, table_of
+from qualia_lab.tables import combined_digest, run_tables, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.execute import Edit
     from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.query.explanation import Explanation
+    from qualia_lab.runs.traces import Traces
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.genai import GenAIChoice
@@ -328,11 +329,43 @@ class NotebookGenerator(Closing):
             self._read_traces = (query, self.store.read_traces(query))
         return self._read_traces[1]
 
+    def load_traces(self, selection: Selection) -> Traces:
+        """The selected traces as the cells of a notebook have them; spans are read when they are needed.
+
+        Args:
+            selection: selected traces.
+
+        Raises:
+            SelectionError: runs are selected, or the store cannot hold traces.
+            StoreError: the store cannot be read.
+        """
+        from qualia_lab.runs.trace_source import TraceSource
+        from qualia_lab.runs.traces import Traces
+        from qualia_lab.stores.trace_names import read_trace_names
+
+        store, query = self.store, selection.traces
+        if query is None or not isinstance(store, ReadsGenAI):
+            raise SelectionError("These are runs, not traces.", "Select traces with choose_traces.")
+        rows = self.read_experiments("all", counted=False)
+        names = dict(zip(*(rows.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
+        source = TraceSource(
+            store,
+            lambda: self.read_traces(query),
+            names,
+            is_complete=True,
+            read_names=lambda tables: read_trace_names(self.store, tables),
+        )
+        return Traces(source)
+
     def digest_of(self, selection: Selection) -> str:
         """A digest of the data of the selected runs or traces, by which a change is recognized."""
         if selection.traces is not None:
             return self.read_traces(selection.traces).digest
-        return self.read(selection).digest
+        models, traces = self._genai_of(selection)
+        of_runs = self.read(selection).digest
+        if not (models.models.num_rows or models.versions.num_rows or traces.traces.num_rows):
+            return of_runs
+        return combined_digest((of_runs, models.digest, traces.digest))
 
     def read(self, selection: Selection) -> RunTables:
         """Read the selected runs; the result is cached until another selection is read.
@@ -437,7 +470,7 @@ class NotebookGenerator(Closing):
             masked = masked_columns({"traces": self.read_traces(selection.traces).traces})
         elif engine is None:
             masked = masked_keys(self.read(selection))
-            inventory = replace(take_inventory(self.read(selection)), genai=self._count_genai(selection))
+            inventory = replace(take_inventory(self.read(selection)), genai=count_genai(*self._genai_of(selection)))
             study = self.describe(selection, settings, inventory=inventory)
         else:
             selection = replace(selection, engine=engine)
@@ -603,13 +636,15 @@ class NotebookGenerator(Closing):
                 on_cell=on_cell,
             )
 
-    def _count_genai(self, selection: Selection) -> GenAICount:
-        """Count the models and traces of the selected runs."""
+    def _genai_of(self, selection: Selection) -> tuple[ModelTables, TraceTables]:
+        """The models and traces of the selected runs; empty if there are none. Both are cached, as in `read`."""
         if not isinstance(self.store, ReadsGenAI) or not selection.run_ids:
-            return GenAICount()
+            return model_tables(), trace_tables()
         tables = self.read(selection)
+        if not tables.run_ids:  # a query without runs would be one for all traces
+            return model_tables(), trace_tables()
         traces = self.read_traces(traces_query(tables))
-        return count_genai(self._models_of(tables), traces)
+        return self._models_of(tables), traces
 
     def _models_of(self, tables: RunTables) -> ModelTables:
         """The models of the runs that were read last, which are read once."""
@@ -638,19 +673,23 @@ class NotebookGenerator(Closing):
             yield {}, ""  # an engine already has a snapshot; without runs the cells read the store
             return
         read = self._read_once(selection)
-        tables, data_digest = read.stored, read.tables.digest  # the kernel splits metrics itself
+        tables, data_digest = read.stored, self.digest_of(selection)  # the kernel splits metrics itself
         del read
-        models = self._models_of(tables)
-        genai = GenAIChoice(run_ids=tables.run_ids, model_tables=models, files_of=models_with_files(models))
-        if isinstance(self.store, ReadsGenAI):
-            query = traces_query(tables)
-            traces = self.read_traces(query)
-            genai = _with_spans_read(replace(genai, traces=query, trace_tables=traces))
-            del traces
+        models, traces = self._genai_of(selection)
+        genai = _with_spans_read(
+            GenAIChoice(
+                run_ids=tables.run_ids,
+                traces=traces_query(tables),
+                trace_tables=traces,
+                model_tables=models,
+                files_of=models_with_files(models),
+            )
+        )
+        del models, traces
         with hand_over_runs(
             self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai
         ) as variables:
-            del tables, genai, models
+            del tables, genai
             self._read = self._read_traces = self._read_models = None  # free the tables while the kernel runs
             pa.default_memory_pool().release_unused()
             yield variables, data_digest
@@ -665,12 +704,11 @@ class NotebookGenerator(Closing):
 
         from qualia_lab.stores.snapshot.genai import GenAIChoice
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
+        from qualia_lab.stores.trace_names import beside_traces
 
         tables = self.read_traces(query)
-        choice = _with_spans_read(GenAIChoice(traces=query, trace_tables=tables, only_traces=True))
-        ids = tables.traces.column("experiment_id").drop_null().unique().to_pylist()
-        experiments = rows_with(self.read_experiments("all", counted=False), "experiment_id", ids)
-        runs = run_tables(experiments=experiments.select(EXPERIMENTS.names))
+        runs, models = beside_traces(self.store, tables)
+        choice = _with_spans_read(GenAIChoice(traces=query, trace_tables=tables, model_tables=models, only_traces=True))
         with hand_over_runs(self.store, runs, named=named, artifacts_of=(), genai=choice) as variables:
             del tables, choice
             self._read_traces = None  # free the tables while the kernel runs

@@ -86,6 +86,11 @@ def digest_of(tables: Iterable[pa.Table]) -> str:
     return hashed.sha256.hexdigest()[:16]
 
 
+def combined_digest(digests: Iterable[str]) -> str:
+    """A digest of several digests, in their order."""
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
+
+
 class _Hash(io.RawIOBase):
     """A file that is only hashed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.analysis.findings.finding import SIGNS
 from qualia_lab.charts.evidence import WIDTH
@@ -25,10 +25,11 @@ SHOWN = 8  # findings in full, about one screen
 _COLOURS = {"problem": "#db3a2f", "warning": "#a06800", "note": "#717780"}
 _WIDTH = 700  # characters of a sentence
 _UNFOLDED = 180  # of these are shown before the fold
-_MORE = (
-    '<code>runs.show_findings(spikes={"deviations": 20}, plateau=False)</code> sets thresholds, '
-    "<code>runs.findings()</code> returns data."
-)
+_EXAMPLES = {
+    "runs": 'spikes={"deviations": 20}, plateau=False',
+    "traces": 'errors_began={"ratio": 3}, judge_always_same=False',
+}
+_TRACES_NAMED = 3
 # Cards stand side by side, in as many columns as fit.
 _CARDS = "display:flex;flex-wrap:wrap;gap:16px 24px;align-items:flex-start"
 _CARD = f"width:{WIDTH}px;max-width:100%;border-top:1px solid #d0d7de"
@@ -48,16 +49,20 @@ class FindingsCard:
     Attributes:
         findings: the findings, most important first.
         sections: the titles of sections by name.
-        runs: the number of runs that were examined.
+        examined: the number of runs or traces that were examined.
         limit: how many findings are shown in full; those of the kind "not examined" are always folded.
         charts: small charts of the evidence, by the position of a finding in `findings`.
+        of: what was examined, which is also the name of the variable in the notebook.
+        over: the traces that were examined, if these are not all; "" otherwise.
     """
 
     findings: Sequence[Finding]
     sections: Mapping[str, str]
-    runs: int
+    examined: int
     limit: int = SHOWN
     charts: Mapping[int, Chart] = field(default_factory=dict)
+    of: Literal["runs", "traces"] = "runs"
+    over: str = ""
 
     def __repr__(self) -> str:
         first, rest = self._split()
@@ -67,7 +72,7 @@ class FindingsCard:
             lines += [f"    Next: {one_line(finding.next, _WIDTH)}"] if finding.next else []
             lines += [f"    {one_line(reference, _WIDTH)}"] if (reference := self._where(finding)) else []
         if rest:
-            lines.append(f"and {len(rest):,} more: runs.findings()")
+            lines.append(f"and {len(rest):,} more: {self.of}.findings()")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -78,7 +83,11 @@ class FindingsCard:
         if rest:
             more = _side_by_side([self._card(finding, None) for finding in rest])
             folded = f"<details><summary>{len(rest):,} more</summary>{more}</details>"
-        return f"<p>{for_html(self._summary())}</p>{cards}{folded}<p><small>{_MORE}</small></p>"
+        more = (
+            f"<code>{self.of}.show_findings({_EXAMPLES[self.of]})</code> sets thresholds, "
+            f"<code>{self.of}.findings()</code> returns data."
+        )
+        return f"<p>{for_html(self._summary())}</p>{cards}{folded}<p><small>{more}</small></p>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002
         """Add the findings as data to what is displayed; notebooks do not show them."""
@@ -104,10 +113,10 @@ class FindingsCard:
         ]
 
     def _summary(self) -> str:
-        runs = counted(self.runs, "run")
+        examined = f"the {self.over}" if self.over else counted(self.examined, self.of.removesuffix("s"))
         counts = {kind: sum(finding.kind == kind for finding in self.findings) for kind in _WORDS}
         kinds = ", ".join(counted(n, *_WORDS[kind]) for kind, n in counts.items() if n)
-        return f"What stands out among {runs}: {kinds}." if kinds else f"Nothing stands out among {runs}."
+        return f"What stands out among {examined}: {kinds}." if kinds else f"Nothing stands out among {examined}."
 
     def _card(self, finding: Finding, chart: Chart | None) -> str:
         """Render a finding: its sentence, next step, section and code, and below these its chart."""
@@ -125,8 +134,13 @@ class FindingsCard:
         folded = [f"<p>…{for_html(rest)}</p>"] if rest else []
         if finding.code:
             folded.append(f'<code style="overflow-wrap:anywhere;white-space:pre-wrap">{for_html(finding.code)}</code>')
+        if finding.trace_ids:
+            ids = ", ".join(one_line(trace_id, 60) for trace_id in finding.trace_ids[:_TRACES_NAMED])
+            folded.append(f'<p style="overflow-wrap:anywhere">Traces such as {for_html(ids)}</p>')
         if folded:
             summary = "more, and how to recompute it" if rest and finding.code else "more" if rest else "recompute"
+            if finding.trace_ids:
+                summary = " and ".join([summary] * bool(rest or finding.code) + ["which traces"])
             parts.append(f"<details><summary><small>{summary}</small></summary>{''.join(folded)}</details>")
         drawn = chart._repr_html_() if chart is not None else ""
         return f'<div class="finding finding-{finding.severity}" style="{_CARD}">{"".join(parts)}{drawn}</div>'

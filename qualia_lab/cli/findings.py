@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +15,12 @@ from qualia_lab.errors import ForbiddenFinding
 from qualia_lab.escaping import for_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from qualia_lab.analysis.findings.finding import Finding, Severity
+    from qualia_lab.analysis.headline import Headline
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.runs import Runs
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
@@ -34,11 +38,19 @@ _COLOURS: dict[Severity, console.Colour] = {"problem": "red", "warning": "yellow
         "qualia findings --since '7 days ago' --json",
         "qualia findings --experiment churn --fail-on diverged --fail-on non_finite",
         "qualia findings --set spikes.deviations=20 --set plateau=off --fail-on problem",
+        "qualia findings --traces --experiment support --since 7d --fail-on errors_began",
     ),
 )
 @options.tracking_uri
 @options.selection_options
 @options.study_options
+@click.option(
+    "--traces",
+    "of_traces",
+    is_flag=True,
+    help="What stands out among traces, with runs or without: --filter and --order-by are those of `qualia traces`. "
+    "Done by itself where there are traces and no runs.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"Show N findings. Default: {SHOWN}.")
 @click.option(
     "--set",
@@ -64,6 +76,7 @@ def command(
     tracking_uri: str | None,
     conditions: Conditions,
     settings: StudySettings,
+    of_traces: bool,
     limit: int | None,
     sets: tuple[str, ...],
     fail_on: tuple[str, ...],
@@ -72,22 +85,26 @@ def command(
     redact: bool | None,
     content: bool | None,
 ) -> None:
-    """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more."""
+    """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more.
+
+    Among traces: errors that began at a time or with a version, versions that are slower or cost more, repeated calls
+    of tools, judges that always say the same, and more.
+    """
     from qualia_lab.analysis.findings import rule_faults
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
-    from qualia_lab.runs import Runs
+    from qualia_lab.cli.prompts import check_traces_alone
     from qualia_lab.settings import read_settings
 
     thresholds = _merged(dict(read_settings().study.findings), parse_settings(sets))
     chosen_thresholds(thresholds)  # validate before anything is read
     check_rules(fail_on)
+    if of_traces:
+        check_traces_alone(settings, engine=None, explain=False)
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets, redact=redact, content=content)
     with console.waiting(f"reading {generator.tracking_uri}"):
-        selection = generator.choose(conditions, settings)
-        tables = generator.read(selection)
-        runs = Runs(generator.store_of(selection), tables, generator.describe(selection, settings))
-        findings, headline = runs.find(thresholds), runs.headline(**thresholds).headline
-    for sentence in headline.sentences:
+        examined = _examine(generator, conditions, settings, thresholds, of_traces=of_traces)
+    findings = examined.findings
+    for sentence in examined.headline.sentences:
         console.sentence(sentence, is_message=data_format is not None)
     if data_format:
         _show_data(findings, data_format)
@@ -97,13 +114,90 @@ def command(
             _show(finding)
         console.say(
             f"showing {min(len(findings), limit or SHOWN):,} of {counted(len(findings), 'finding')} "
-            f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
+            f"on {examined.of} in {generator.tracking_uri}"
         )
     options.print_left_out(generator.store)
-    options.print_notes(selection, tables)
+    examined.print_notes()
     for fault in rule_faults():
         console.say(for_terminal(str(fault)))
     refuse(forbidden(findings, fail_on))
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """What stands out; `of`: among how many runs or traces; `print_notes` prints what could not be read."""
+
+    findings: tuple[Finding, ...]
+    headline: Headline
+    of: str
+    print_notes: Callable[[], None]
+
+
+def _examine(
+    generator: NotebookGenerator,
+    conditions: Conditions,
+    settings: StudySettings,
+    thresholds: dict[str, Any],
+    *,
+    of_traces: bool,
+) -> _Examined:
+    """Examine runs, or traces: where there are no runs, traces that the same conditions select."""
+    from qualia_lab.errors import EmptyStore, NoRunMatches, QualiaLabError
+    from qualia_lab.selection import Conditions
+    from qualia_lab.study.settings import StudySettings
+
+    if of_traces:
+        return _examine_traces(generator, conditions, thresholds)
+    try:
+        return _examine_runs(generator, conditions, settings, thresholds)
+    except (EmptyStore, NoRunMatches) as error:
+        is_without_runs = isinstance(error, EmptyStore) or conditions.since is None
+        only = Conditions(experiments=conditions.experiments, since=conditions.since)
+        if not is_without_runs or conditions != only or settings != StudySettings():
+            raise
+        try:
+            return _examine_traces(generator, conditions, thresholds)
+        except QualiaLabError:
+            raise error from None
+
+
+def _examine_runs(
+    generator: NotebookGenerator, conditions: Conditions, settings: StudySettings, thresholds: dict[str, Any]
+) -> _Examined:
+    from qualia_lab.runs import Runs
+
+    selection = generator.choose(conditions, settings)
+    tables = generator.read(selection)
+    runs = Runs(generator.store_of(selection), tables, generator.describe(selection, settings))
+    findings, headline = runs.find(thresholds), runs.headline(**thresholds).headline
+    of = counted(tables.runs.num_rows, "run")
+
+    def print_notes() -> None:
+        options.print_notes(selection, tables)
+        _print_other_traces(generator, conditions, runs)
+
+    return _Examined(findings, headline, of, print_notes)
+
+
+def _print_other_traces(generator: NotebookGenerator, conditions: Conditions, runs: Runs) -> None:
+    """Say how many traces were not examined, because they belong to none of the runs; a server does not count them."""
+    from qualia_lab.stores.protocol import ReadsGenAI
+
+    store = generator.store
+    if not isinstance(store, ReadsGenAI) or generator.tracking_uri.startswith("http"):
+        return
+    of_runs = runs.tables.experiments.column("experiment_id").to_pylist() if conditions.experiments else []
+    others = sum(store.count_traces(of_runs).values()) - len(runs.traces)
+    if others > 0:
+        belong = "belongs" if others == 1 else "belong"
+        console.say(f"{counted(others, 'trace')} {belong} to none of these runs: qualia findings --traces")
+
+
+def _examine_traces(generator: NotebookGenerator, conditions: Conditions, thresholds: dict[str, Any]) -> _Examined:
+    traces = generator.load_traces(generator.choose_traces(conditions))
+    headline = traces.headline(**thresholds).headline
+    of = counted(len(traces), "trace")
+    return _Examined(traces.find(thresholds), headline, of, lambda: options.print_problems(traces.tables.problems))
 
 
 def _show(finding: Finding) -> None:

@@ -62,8 +62,8 @@ def check_traces_alone(settings: StudySettings, *, engine: str | None, explain: 
     if given:
         verb = "is" if len(given) == 1 else "are"
         raise SelectionError(
-            f"{and_more(given, len(given))} {verb} about runs, and this template is about traces.",
-            "Leave out what is about runs, or use another template.",
+            f"{and_more(given, len(given))} {verb} about runs, and this is about traces.",
+            "Leave out what is about runs.",
         )
 
 

@@ -148,8 +148,7 @@ def _show(result: Refreshed, *, dry_run: bool) -> None:
         what = "trace" if result.of_traces else "run"
         console.say(f"{result.path}: no {what} and no cell changed since its cells ran. Nothing was written.")
         return
-    if not result.of_traces:
-        say_changes(result.changes, dry_run=dry_run)
+    say_changes(result.changes, dry_run=dry_run)
     for line in _cell_lines(result.merged):
         console.say(line)
     if dry_run:

@@ -15,6 +15,7 @@ from qualia_lab.cli import options
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.run_events import RunEvent
+    from qualia_lab.analysis.trace_events import TraceEvent
     from qualia_lab.refresh.watching import WatchEvent
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
@@ -76,7 +77,7 @@ def command(
     is_json: bool,
     timeout: float,
 ) -> None:
-    """Refresh NOTEBOOK and its page whenever runs were written to its store, and say what happened.
+    """Refresh NOTEBOOK and its page whenever its store was written to, and say what happened to its runs or traces.
 
     Without NOTEBOOK, the notebook is made first, of the runs that the flags select. The page opens itself again by a
     timer until the watch ends, and keeps the place, the chosen runs, folds, filter and order. Ctrl-C ends the watch.
@@ -161,15 +162,15 @@ def _show_files(path: Path, *, is_json: bool) -> None:
         console.show("\n".join(files.values()))
 
 
-def _show(event: RunEvent | WatchEvent) -> None:
-    """Print an event after the time: what happened to runs on stdout, what happened to the watch on stderr."""
-    from qualia_lab.analysis.run_events import RunEvent
+def _show(event: RunEvent | TraceEvent | WatchEvent) -> None:
+    """Print an event after the time: what happened to runs and traces on stdout, to the watch itself on stderr."""
+    from qualia_lab.refresh.watching import WatchEvent
 
     now = datetime.now().astimezone().strftime("%H:%M:%S")
-    console.sentence(event.sentence, now, "grey", 9, is_message=not isinstance(event, RunEvent))
+    console.sentence(event.sentence, now, "grey", 9, is_message=isinstance(event, WatchEvent))
 
 
-def _show_json(event: RunEvent | WatchEvent) -> None:
+def _show_json(event: RunEvent | TraceEvent | WatchEvent) -> None:
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     facts = {name: value for name, value in asdict(event).items() if value not in ("", None)}
     console.show(json.dumps({"time": now, **facts}, allow_nan=False))

@@ -66,7 +66,7 @@ class Refreshed:
         merged: what happened to the cells.
         formats: the exports that were made.
         notes: sentences on what could not be repeated as it was, and on people's words that were left out.
-        of_traces: whether the notebook is about traces, so that `changes` says nothing.
+        of_traces: whether the notebook is about traces, so that `changes` says nothing of runs.
     """
 
     path: Path
@@ -111,13 +111,13 @@ def refresh_notebook(
         reading: called with the tracking URI; entered while the store is read and the cells are generated.
         executing: entered while the cells run; may give a function that is called with (cells done, number of cells)
             from another thread.
-        on_read: called with what was read, before cells run; not with an engine or traces, where no runs are read.
+        on_read: called with what was read, before cells run; not with an engine, where no runs are read.
         options: what the exports contain.
         kept: what `undo` gives back; None for the files as they are now, {} to keep none.
         opening: opens the store with this tracking URI, to be read once and closed; called like `open_given_store`.
 
     Returns:
-        What was done. With `dry_run`, `changes` is about runs alone.
+        What was done. With `dry_run`, `changes` is about runs alone, and empty for traces.
 
     Raises:
         NotebookError: the file is not a notebook of this package, was changed meanwhile, or has invalid parameters.
@@ -158,7 +158,7 @@ def refresh_notebook(
 
             # With the date of before, to see whether anything else changed; an engine computes, and is asked once.
             plan = planned(opened.generated.given.get("date") if selection.engine is None else None)
-            if on_read is not None and selection.engine is None and selection.traces is None:
+            if on_read is not None and selection.engine is None:
                 on_read(generator, selection, plan.study)
             unchanged = merge_plan(opened, plan, restore=restore, changes=False)
             if _is_same(opened, unchanged, exports, generator, selection):
@@ -167,9 +167,7 @@ def refresh_notebook(
                 )
             if plan.given["date"] != datetime.now().astimezone().date().isoformat():
                 plan = planned(None)
-            refreshing = Refreshing(
-                opened, plan, merge_plan(opened, plan, restore=restore, changes=not of_traces), kept
-            )
+            refreshing = Refreshing(opened, plan, merge_plan(opened, plan, restore=restore, changes=True), kept)
             if dry_run:
                 changes = compare_results(refreshing.before, _runs_alone(generator, selection, refreshing.before))
                 return Refreshed(path, True, changes, refreshing.merged, exports, notes, of_traces)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from qualia_lab.analysis.findings.finding import Finding
+    from qualia_lab.runs.traces import Traces
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.study import Study, Task
     from qualia_lab.tables import RunTables
@@ -57,6 +58,18 @@ def look_at(
         troubles=troubles,
     )
     return seen, findings
+
+
+def findings_in_traces(traces: Traces, rules: Collection[str] | None = ()) -> tuple[Finding, ...]:
+    """Return the findings of these rules.
+
+    Args:
+        traces: the traces; spans are read from their store.
+        rules: the rules whose findings are wanted; None for all.
+    """
+    if rules is not None and not rules:
+        return ()
+    return traces.find({rule.name: False for rule in all_rules() if rules is not None and rule.name not in rules})
 
 
 def _seen_task(task: Task, tables: RunTables, study: Study, compared: Collection[str]) -> SeenTask:

@@ -1,4 +1,4 @@
-"""Watch a notebook: refresh it when its store was written to, and say what happened to its runs."""
+"""Watch a notebook: refresh it when its store was written to, and say what happened to its runs or traces."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Literal
 
 from qualia_lab.analysis.run_events import RunEvent, events_between, first_events
+from qualia_lab.analysis.trace_events import (
+    SeenTraces,
+    TraceEvent,
+    first_trace_events,
+    see_traces,
+    trace_events_between,
+)
 from qualia_lab.counts import counted
 from qualia_lab.errors import ExecutionFailed, KernelNotStarted, NotebookError, QualiaLabError, StoreError
 from qualia_lab.notebook.export import export_notebook
@@ -15,7 +22,7 @@ from qualia_lab.notebook.formats.format import Options
 from qualia_lab.notebook.page.render import seconds_to_reload
 from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.refresh.refreshing import files_of, refresh_notebook
-from qualia_lab.refresh.seen import look_at
+from qualia_lab.refresh.seen import findings_in_traces, look_at
 from qualia_lab.settings import open_given_store
 from qualia_lab.stores.snapshot.ended_histories import keep_ended_histories
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.analysis.run_events import SeenRuns
+    from qualia_lab.genai_tables import TraceQuery
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.refresh.refreshing import Refreshed
     from qualia_lab.selection import Selection
@@ -71,7 +79,10 @@ class Watching:
 
 
 def watch_notebook(
-    path: Path, watching: Watching, tell: Callable[[RunEvent | WatchEvent], object], tracking_uri: str | None = None
+    path: Path,
+    watching: Watching,
+    tell: Callable[[RunEvent | TraceEvent | WatchEvent], object],
+    tracking_uri: str | None = None,
 ) -> tuple[Finding, ...]:
     """Refresh a notebook, then again whenever its store was written to, until the watch ends.
 
@@ -87,7 +98,8 @@ def watch_notebook(
         The findings that ended it; none if no run is running any more.
 
     Raises:
-        NotebookError: an engine aggregates the runs of the notebook, or it is about traces.
+        NotebookError: an engine aggregates the runs of the notebook, or it is about traces and the watch is to end
+            when no run is running.
         QualiaLabError: the first refresh is not possible. Later ones that fail are told, and tried again.
     """
     opened = open_notebook(path)
@@ -96,9 +108,10 @@ def watch_notebook(
             f"{path} aggregates its runs with an engine, and a watch tells of single runs, which it does not read.",
             f"When its snapshot was updated: qualia refresh {path}",
         )
-    if opened.traces is not None:
+    if opened.traces is not None and watching.until_finished:
         raise NotebookError(
-            f"{path} is about traces, and a watch tells of runs.", f"To read its traces anew: qualia refresh {path}"
+            f"{path} is about traces, and --until finished waits for runs.",
+            "Leave it out: Ctrl-C or --fail-on RULE ends the watch.",
         )
     with open_given_store(tracking_uri or opened.tracking_uri) as store, keep_ended_histories() as histories:
         watch = _Watch(
@@ -134,7 +147,7 @@ class _Watch:
         self,
         path: Path,
         watching: Watching,
-        tell: Callable[[RunEvent | WatchEvent], object],
+        tell: Callable[[RunEvent | TraceEvent | WatchEvent], object],
         *,
         store: TrackingStore,
         histories: EndedHistories,
@@ -147,6 +160,7 @@ class _Watch:
         self._tracking_uri, self._histories = tracking_uri, histories
         self._kept = before  # what `undo` gives back, until it is written
         self._seen: SeenRuns | None = None
+        self._seen_traces: SeenTraces | None = None
         self._looked_at = ""  # the digest of the tables at the last look
         self._experiment_ids: tuple[str, ...] = ()
         self._token: str | None = None  # None: refresh at the next poll
@@ -221,6 +235,9 @@ class _Watch:
             if is_changed:
                 self._kept = {}
                 self._tell(WatchEvent("refreshed", _refreshed(result)))
+                if result.of_traces:
+                    for one in result.changes.new:
+                        self._tell(TraceEvent("finding", f"{one.rule}: {one.sentence}", rule=one.rule))
         self._read = monotonic()
         is_finished = self._watching.until_finished and self._seen is not None and not self._seen.unfinished
         if is_finished and is_changed:  # values may have been logged after they were read, and before the status was
@@ -240,7 +257,10 @@ class _Watch:
                 export_notebook(self._path, _PAGE, options=Options(reload=reload))
 
     def _look(self, generator: NotebookGenerator, selection: Selection, study: Study) -> None:
-        """Tell what happened to the runs since the last look; called before the cells run."""
+        """Tell what happened to the runs or traces since the last look; called before the cells run."""
+        if selection.traces is not None:
+            self._look_at_traces(generator, selection, selection.traces)
+            return
         tables = generator.read(selection)
         digest = tables.digest
         if digest == self._looked_at:  # so that no history has to be read
@@ -254,6 +274,19 @@ class _Watch:
         self._experiment_ids = tuple(ids) if conditions.experiments or conditions.run_ids else ()
         self.found = self._watching.forbidden(findings)
         for event in events:
+            self._tell(event)
+
+    def _look_at_traces(self, generator: NotebookGenerator, selection: Selection, query: TraceQuery) -> None:
+        tables = generator.read_traces(query)
+        digest = tables.digest
+        if digest == self._looked_at:
+            return
+        seen, before = see_traces(tables), self._seen_traces
+        self.found = self._watching.forbidden(
+            findings_in_traces(generator.load_traces(selection), self._watching.rules)
+        )
+        self._looked_at, self._seen_traces, self._experiment_ids = digest, seen, query.experiment_ids
+        for event in first_trace_events(seen) if before is None else trace_events_between(before, seen):
             self._tell(event)
 
     def _tell_trouble(self, kind: Literal["store_gone", "not_refreshed"], error: QualiaLabError) -> None:

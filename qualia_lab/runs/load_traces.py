@@ -12,11 +12,13 @@ from qualia_lab.runs.traces import Traces
 from qualia_lab.settings import find_settings
 from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
 from qualia_lab.stores.snapshot.hand_over import find_traces
+from qualia_lab.stores.trace_names import read_trace_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qualia_lab.genai_tables import TraceTables
+    from qualia_lab.stores.trace_names import TraceNames
 
 
 def load_traces(
@@ -61,4 +63,7 @@ def load_traces(
         asked = TraceQuery(experiment_ids=tuple(reads.count_traces())) if is_of_these else wanted
         return reads.read_traces(asked, ("traces", "assessments"))
 
-    return Traces(TraceSource(reads, read, names))
+    def read_names(tables: TraceTables) -> TraceNames:
+        return read_trace_names(store, tables)
+
+    return Traces(TraceSource(reads, read, names, read_names=read_names))

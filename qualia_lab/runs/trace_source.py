@@ -15,6 +15,7 @@ from qualia_lab.runs.evaluated import traces_of_runs
 from qualia_lab.stores.protocol import ReadsGenAI
 from qualia_lab.stores.snapshot.store import snapshot_below
 from qualia_lab.stores.trace_choice import ALL_PARTS, chosen_ids, in_order, parts_to_choose
+from qualia_lab.stores.trace_names import TraceNames
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class TraceSource:
         read: returns the traces with their assessments.
         experiments: the names of experiments by id.
         is_complete: whether `read` returns tags, metadata and linked runs, too.
+        read_names: reads the runs and models that traces name.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class TraceSource:
         experiments: Mapping[str, str],
         *,
         is_complete: bool = False,
+        read_names: Callable[[TraceTables], TraceNames] = lambda _: TraceNames(),
     ) -> None:
         self.store = store
         self.experiments = experiments
@@ -52,6 +55,7 @@ class TraceSource:
         self.is_handed_over = snapshot is not None and snapshot.has_spans_in_part
         self._is_complete = is_complete
         self._read = read
+        self._read_names = read_names
 
     @cached_property
     def tables(self) -> TraceTables:
@@ -67,6 +71,11 @@ class TraceSource:
     def chosen(self) -> SpansRead:
         """Of which traces the spans are read."""
         return spans_read(self.tables)
+
+    @cached_property
+    def names(self) -> TraceNames:
+        """The runs and models that the traces name."""
+        return self._read_names(self.tables)
 
     @cached_property
     def latest_spans(self) -> pa.Table:

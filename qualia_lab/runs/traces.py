@@ -10,7 +10,10 @@ import pyarrow.compute as pc
 
 from qualia_lab.analysis.telling_traces import telling_traces
 from qualia_lab.analysis.trace_errors import error_kinds
+from qualia_lab.analysis.trace_headline import failed_of, headline_of_traces
 from qualia_lab.analysis.trace_summary import FAILED, finished_durations, summarise_traces
+from qualia_lab.charts.findings_card import FindingsCard
+from qualia_lab.charts.headline_card import HeadlineCard
 from qualia_lab.charts.trace_card import TraceCard, TraceCards
 from qualia_lab.charts.trace_text import took
 from qualia_lab.charts.trace_times import latency_chart, traces_over_time
@@ -20,15 +23,18 @@ from qualia_lab.errors import NoTraceMatches
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.runs import trace_frames
+from qualia_lab.runs.findings import finding_table
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import public_names
+from qualia_lab.runs.trace_findings import examined, find_in_traces
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
+    from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.analysis.telling_traces import TellingTrace
     from qualia_lab.analysis.trace_errors import ErrorKind
     from qualia_lab.analysis.trace_summary import TraceSummary
@@ -84,20 +90,77 @@ class Traces:
         summary = self._summary()
         if not len(self):
             return Message(_NONE)
-        sentences = [f"{summary.failed:,} of {counted(summary.traces, 'trace')} failed."]
-        if summary.failed and (kinds := self._kinds()):
-            first = kinds[0]
-            message = f" ({one_line(first.message, 60)})" if first.message else ""
-            number = counted(len(first.trace_ids), "trace")
-            of = "" if len(self._source.chosen.latest) == len(self) else f" of the {self._over()}"
-            sentences.append(
-                f"The most frequent error began in {one_line(first.span_name, 60)}{message}, in {number}{of}."
-            )
+        sentences = [failed_of(summary), *filter(None, (self._most_frequent_error(),))]
         if summary.latency:
             latency = summary.latency
             of = f"{latency.n:,}, failed ones included" if summary.failed else f"{latency.n:,}"
             sentences.append(f"Half took up to {took(latency.p50)}, 95 % up to {took(latency.p95)} (n = {of}).")
         return Message(" ".join(sentences))
+
+    def headline(self, **thresholds: Any) -> HeadlineCard:
+        """How many traces failed, what went wrong, and what to do next, in a few sentences.
+
+        Args:
+            **thresholds: as in `findings`.
+
+        Returns:
+            A card that displays as HTML in a notebook and as text elsewhere; `.headline` has its parts.
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+        """
+        findings = self.find(thresholds) if len(self) else ()
+        over = examined(self._source)
+        return HeadlineCard(headline_of_traces(self._summary(), findings, self._most_frequent_error(), over))
+
+    def findings(self, **thresholds: Any) -> pd.DataFrame:
+        """What stands out among the latest 20,000 of these traces, a row per finding, the most important first.
+
+        Args:
+            **thresholds: by the name of a rule, its thresholds, `errors_began={"ratio": 3}`; `judge_always_same=False`
+                disables a rule.
+
+        Returns:
+            The columns of `runs.findings()`. `trace_ids` are the traces that a finding can be traced to.
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+        """
+        return finding_table(self.find(thresholds))
+
+    def show_findings(self, *, limit: int = 8, **thresholds: Any) -> FindingsCard:
+        """What stands out among the latest 20,000 of these traces, as sentences.
+
+        Args:
+            limit: how many findings are shown in full; the others are folded.
+            **thresholds: as in `findings`.
+
+        Returns:
+            A card that displays as HTML in a notebook and as text elsewhere.
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+        """
+        from qualia_lab.sections.added import section_titles
+
+        findings = self.find(thresholds)
+        titles = section_titles({one.section for one in findings if one.section.startswith("trace")})
+        return FindingsCard(findings, titles, len(self), limit, of="traces", over=examined(self._source))
+
+    def find(self, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
+        """The findings as values.
+
+        Args:
+            thresholds: thresholds by the name of a rule, as in `findings`.
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+        """
+        key = f"findings {sorted(thresholds.items())!r}"
+        if key not in self._known:
+            self._known[key] = find_in_traces(self._source, thresholds)
+        found: tuple[Finding, ...] = self._known[key]
+        return found
 
     def summary(self) -> pd.DataFrame | Message:
         """How many traces there are, how many failed, how long they took, and what they used.
@@ -358,6 +421,16 @@ class Traces:
             self._known["summary"] = summarise_traces(self.tables.traces)
         found: TraceSummary = self._known["summary"]
         return found
+
+    def _most_frequent_error(self) -> str:
+        """In which span the most frequent error began, as a sentence; "" if no trace failed, or no span says where."""
+        if not self._summary().failed or not (kinds := self._kinds()):
+            return ""
+        first = kinds[0]
+        message = f" ({one_line(first.message, 60)})" if first.message else ""
+        number = counted(len(first.trace_ids), "trace")
+        of = "" if len(self._source.chosen.latest) == len(self) else f" of the {self._over()}"
+        return f"The most frequent error began in {one_line(first.span_name, 60)}{message}, in {number}{of}."
 
     def _kinds(self) -> tuple[ErrorKind, ...]:
         """The kinds of errors; of each, the traces whose inputs were read come first."""

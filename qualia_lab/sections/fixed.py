@@ -39,20 +39,6 @@ show_missing_as_dashes()  # in tables: a dash is a missing value, NaN is a logge
         },
     ),
     fixed_section(
-        "headline",
-        "In short",
-        "",
-        {"": "runs.headline()", "chart": "runs.plot.answer()"},
-        no_run,
-    ),
-    fixed_section(
-        "findings",
-        "Findings",
-        "",
-        {"": "runs.show_findings()"},
-        no_run,
-    ),
-    fixed_section(
         "study",
         "What these runs are about",
         """\

@@ -33,6 +33,7 @@ _EXPLORATION = """\
 | name | what it is |
 |---|---|
 | `traces.table("status = 'ERROR'", limit=100)` | DataFrame of the traces that match a filter |
+| `traces.findings()`, `traces.show_findings(errors_began=False)` | what stands out, as data and as cards |
 | `traces.show(trace_id)`, `traces.plot_waterfall(trace_id)` | one trace with its spans |
 | `traces.tables` | the Arrow tables of the traces and their assessments |
 | `load_traces(TRACKING_URI, {"filter": "feedback.correctness = false"})` | other traces |
@@ -68,12 +69,20 @@ def _loading(context: SectionContext) -> tuple[PlannedCell, ...]:
     return (markdown("traces_loading:heading", "## Data loading"), code("traces_loading", source))
 
 
-def _section(name: str, title: str, text: str, cells: dict[str, str]) -> Section:
-    """A section of both kinds of notebooks: `traces` in its cells is `runs.traces` in a notebook of runs."""
+def _section(name: str, title: str, text: str, cells: dict[str, str], *, in_headline: tuple[str, ...] = ()) -> Section:
+    """A section of both kinds of notebooks: `traces` in its cells is `runs.traces` in a notebook of runs.
+
+    in_headline: the suffixes of cells that say what the headline of a notebook of traces says.
+    """
 
     def planned(context: SectionContext) -> tuple[PlannedCell, ...]:
-        variable = "traces" if context.data_source == "traces" else "runs.traces"
-        filled = {suffix: source.replace("{traces}", variable) for suffix, source in cells.items()}
+        is_alone = context.data_source == "traces"
+        variable = "traces" if is_alone else "runs.traces"
+        filled = {
+            suffix: source.replace("{traces}", variable)
+            for suffix, source in cells.items()
+            if not (is_alone and suffix in in_headline)
+        }
         return fixed_section(name, title, text.replace("{traces}", variable), filled).cells(context)
 
     return Section(name, title, planned, no_traces, "runs or traces")
@@ -88,6 +97,7 @@ SECTIONS = (
         "Traces",
         "How many there are, how many failed, and when.",
         {"answer": "{traces}.answer()", "": "{traces}.summary()", "chart": "{traces}.plot_over_time()"},
+        in_headline=("answer", "chart"),
     ),
     _section(
         "trace_errors",

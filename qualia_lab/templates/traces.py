@@ -15,6 +15,10 @@
 
 # %% section="traces_loading" tags=["hide-input"]
 
+# %% section="headline"
+
+# %% section="findings"
+
 # %% section="traces"
 
 # %% section="trace_errors"

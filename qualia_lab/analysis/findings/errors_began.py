@@ -103,7 +103,7 @@ def _finding(evidence: Evidence, experiment_id: str, traces: list[dict[str, Any]
         prefix + sentence,
         known_runs(evidence, (one["run_id"] for one in failed)),
         numbers=tuple(numbers),
-        section="traces",
+        section="trace_errors",
         next=next_step,
         experiment=experiment,
         trace_ids=tuple(one["trace_id"] for one in failed[:MOST_IDS]),

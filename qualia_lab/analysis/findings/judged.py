@@ -89,8 +89,9 @@ def experiment_of(evidence: Evidence, experiment_id: str | None) -> tuple[str, s
     Returns:
         `In NAME: ` and the name; two empty texts if there is only one experiment.
     """
-    names = {task.experiment_id: task.experiment for task in evidence.study.tasks}
-    ids = set(names)
+    columns = (evidence.tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name"))
+    names = dict(zip(*columns, strict=True)) | {task.experiment_id: task.experiment for task in evidence.study.tasks}
+    ids = {task.experiment_id for task in evidence.study.tasks}
     if evidence.traces is not None:
         ids |= set(evidence.traces.traces.column("experiment_id").unique().to_pylist())
     if evidence.models is not None:

@@ -54,7 +54,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                     Number("least calls", thresholds.calls),
                     Number("calls", most.calls),
                 ),
-                section="traces",
+                section="trace_errors",
                 next="Limit the retries and wait longer between them."
                 if is_retry
                 else "Read one of these traces: does the model see the tool's answer, and when does it stop?",

@@ -53,7 +53,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 Number("spans", first.spans),
                 Number("traces", asked),
             ),
-            section="traces",
+            section="trace_latency",
             next=f"To make traces faster, start with these spans: all others together take "
             f"{number(round(100 - 100 * first.share, 1))} %.",
         )

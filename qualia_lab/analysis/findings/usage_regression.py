@@ -151,7 +151,7 @@ def _finding(evidence: Evidence, versions: list[list[_Tested]]) -> Finding:
         tuple(dict.fromkeys(run_id for one in every for run_id in one.run_ids)),
         tuple(dict.fromkeys(one.change.quantity for one in every)),
         numbers=(*numbers, Number("corrected p", p), Number("versions", len(versions))),
-        section="evaluations" if is_paired else "traces",
+        section="evaluations" if is_paired else "trace_latency",
         next="Weigh it against the quality, and compare the spans of a few inputs in both versions"
         + ("; the load of a service at that time can also make it slow." if slower else "."),
         experiment=experiment,

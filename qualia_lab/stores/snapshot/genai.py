@@ -60,7 +60,7 @@ class GenAIChoice:
         bare_spans_of: the traces whose spans are saved without content.
         trace_tables: the traces, if they were read already.
         model_tables: the models, if they were read already.
-        only_traces: whether neither models nor evaluation datasets are saved.
+        only_traces: whether nothing but the traces is saved, the `model_tables`, and of runs what `runs` says of them.
         files_of: the logged models whose MLmodel file is saved; None for the latest 1,000.
         standalone: for a reader on another machine: files on this machine are saved too, and no folder is recorded.
     """
@@ -101,7 +101,7 @@ def write_genai(
     if not isinstance(store, ReadsGenAI):
         return ()
     tables: dict[str, pa.Table] = {}
-    if not choice.only_traces:
+    if choice.model_tables is not None or not choice.only_traces:
         models = choice.model_tables or store.read_models(experiment_ids=choice.experiment_ids, run_ids=choice.run_ids)
         tables |= {f"model_{name}": getattr(models, name) for name in schema.MODEL_TABLES}
         tables[MODEL_FILES] = _model_files(store, models, choice)

@@ -85,10 +85,11 @@ def write_snapshot(
         as_of: the time in ms up to which unfinished runs last; None for that of the store, if it is a copy.
     """
     location = open_location(folder)
+    only_traces = genai is not None and genai.only_traces
     with location.writing():
         writer = PartWriter(location, durable=False)
         try:
-            writer.add_history(store.read_metric_history(tables.run_ids))
+            writer.add_history(store.read_metric_history(() if only_traces else tables.run_ids))
         except StoreError as error:
             writer = PartWriter(location, durable=False)
             row = {"run_id": None, "subject": UNREAD_HISTORIES, "reason": error.message}
@@ -96,6 +97,7 @@ def write_snapshot(
             tables = replace(tables, problems=problems)
         writer.add_tables(tables)
         uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
+        uris = {} if only_traces else uris
         wanted = [run_id for run_id in dict.fromkeys(artifacts_of) if run_id in uris]
         places = {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in wanted}
         others = _places_not_opened(uris) if standalone else _local_places(store, uris)
@@ -115,7 +117,7 @@ def write_snapshot(
             tables=files,
             parts=(part,),
             as_of=getattr(store, "as_of", None) if as_of is None else as_of,
-            traces_of=None if genai is None or not genai.only_traces or not genai.traces else genai.traces.as_data(),
+            traces_of=genai.traces.as_data() if genai is not None and only_traces and genai.traces else None,
             spans_in_part=genai is not None and genai.spans_of is not None,
         )
         publish(location, manifest)
