@@ -1,4 +1,4 @@
-"""The data of a bundle: a snapshot of the runs of a notebook, and what the manifest says of them."""
+"""The data of a bundle: a snapshot of the runs or traces of a notebook, and what the manifest says of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.bundle.manifest import DATA, BundleManifest, versions_here
-from qualia_lab.errors import NotebookError, UnknownRun
-from qualia_lab.genai_tables import traces_query
-from qualia_lab.masking.tables import masked_keys
+from qualia_lab.choosing_traces import raise_no_traces
+from qualia_lab.errors import NotebookError, SelectionError, UnknownRun
+from qualia_lab.genai_tables import TraceQuery, traces_query
+from qualia_lab.masking.tables import masked_columns, masked_keys
 from qualia_lab.notebook.artifact_runs import models_with_files, runs_with_artifacts
 from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 from qualia_lab.stores.ended import ENDED
-from qualia_lab.stores.protocol import read_models_of
+from qualia_lab.stores.protocol import ReadsGenAI, read_models_of
 from qualia_lab.stores.snapshot.genai import GenAIChoice
 from qualia_lab.stores.snapshot.store import write_snapshot
+from qualia_lab.stores.trace_names import beside_traces
 from qualia_lab.stores.uri import split_uri
 from qualia_lab.times import is_possible
 
@@ -32,11 +34,13 @@ if TYPE_CHECKING:
 def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: TrackingStore) -> BundleManifest:
     """Write the snapshot of a bundle: the runs of the notebook, their histories, and artifacts that it may show.
 
+    For a notebook of traces, the traces with all of their spans.
+
     Args:
         folder: the folder of the bundle, with the name that the notebook will have in it.
         notebook: the file of the notebook that the bundle is made from.
         content: the notebook as it will be in the bundle.
-        store: the store of the runs.
+        store: the store of the runs or traces.
 
     Returns:
         The manifest of the bundle, without rows and files.
@@ -44,9 +48,13 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
     Raises:
         NotebookError: the notebook has no run ids, or uses an engine.
         UnknownRun: the store has none of the runs.
+        NoTraceMatches: the store has none of the traces.
+        SelectionError: `TRACES` in the parameters cell is invalid, or the store cannot hold traces.
         StoreError: the store cannot be read.
     """
     parameters = read_parameters(notebook)
+    if isinstance(parameters.get("TRACES"), dict):
+        return _write_traces(folder, parameters, store)
     run_ids = _run_ids(notebook, parameters)
     tables = store.read(run_ids)
     if not tables.run_ids:
@@ -70,33 +78,61 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
         standalone=True,
         as_of=as_of,
     )
+    return _manifest(
+        folder,
+        parameters,
+        named,
+        run_ids=run_ids,
+        latest_time=_latest(tables.runs, "start_time", "end_time"),
+        as_of=as_of,
+        masked=tuple(masked_keys(tables)),
+    )
+
+
+def _write_traces(folder: Path, parameters: dict[str, Any], store: TrackingStore) -> BundleManifest:
+    """The same for a notebook of traces. Its cells find the same traces in the snapshot, whatever their query is."""
+    query = TraceQuery.of(parameters["TRACES"])
+    if not isinstance(store, ReadsGenAI):
+        raise SelectionError(f"{store.uri} holds no traces.", "Say where they are with --tracking-uri.")
+    tables = store.read_traces(query)
+    if not tables.traces.num_rows:
+        raise_no_traces(store, query)
+    named = split_uri(str(parameters.get("TRACKING_URI", store.uri))).safe
+    runs, models = beside_traces(store, tables)
+    choice = GenAIChoice(traces=query, trace_tables=tables, model_tables=models, only_traces=True, standalone=True)
+    write_snapshot(folder / DATA, store, runs, source_uri=named, genai=choice, standalone=True)
+    return _manifest(
+        folder,
+        parameters,
+        named,
+        run_ids=(),
+        latest_time=_latest(tables.traces, "request_time"),
+        as_of=None,
+        masked=masked_columns({name: table for name, table in vars(tables).items() if name != "problems"}),
+    )
+
+
+def _manifest(folder: Path, parameters: dict[str, Any], named: str, **facts: Any) -> BundleManifest:
+    """The manifest of a bundle. `facts`: what it says of the data."""
     name = f"{folder.name}.ipynb"
     return BundleManifest(
         notebook=name,
         page=page_paths(Path(name), ["html"])["html"].name,
         tracking_uri=named,
         chosen_by=_plain(parameters.get("CHOSEN_BY")),
-        run_ids=run_ids,
-        latest_time=_latest(tables.runs, "start_time", "end_time"),
-        as_of=as_of,
         rows={},
-        masked=tuple(masked_keys(tables)),
         versions=versions_here(),
         files=(),
+        **facts,
     )
 
 
 def _run_ids(notebook: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
-    """The runs of the notebook. Raises NotebookError if there are none, or if it reads aggregates or traces."""
+    """The runs of the notebook. Raises NotebookError if there are none, or if it reads aggregates."""
     if parameters.get("ENGINE") is not None:
         raise NotebookError(
             f"{notebook} aggregates a snapshot with an engine, and a bundle holds the runs that a notebook reads.",
             "Give away the notebook together with its snapshot, which is what it reads.",
-        )
-    if isinstance(parameters.get("TRACES"), dict):
-        raise NotebookError(
-            f"{notebook} is about traces, and a bundle holds the runs that a notebook reads.",
-            f"Give away its page: qualia export {notebook} --to html",
         )
     run_ids = run_ids_of(notebook, parameters)
     if not run_ids:

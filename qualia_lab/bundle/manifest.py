@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from qualia_lab import __version__
+from qualia_lab.counts import counted
 from qualia_lab.errors import BundleUnreadable
 
 MANIFEST = "manifest.json"
@@ -52,8 +53,9 @@ class BundleManifest:
         page: the file name of its page.
         tracking_uri: the store that the runs were read from, without secrets.
         chosen_by: the conditions by which the runs were chosen, as in the notebook.
-        run_ids: the runs, in the order of the notebook.
-        latest_time: the latest start or end of a run, in milliseconds since 1970; None where none is known.
+        run_ids: the runs, in the order of the notebook; none in a bundle of traces.
+        latest_time: the latest start or end of a run, in milliseconds since 1970; in a bundle of traces the latest
+            request; None where none is known.
         as_of: the time in ms up to which unfinished runs last; None if all runs had ended.
         rows: the number of rows by table.
         masked: the names of what was masked, such as `param db_password`.
@@ -72,6 +74,16 @@ class BundleManifest:
     masked: tuple[str, ...]
     versions: dict[str, str]
     files: tuple[BundledFile, ...]
+
+    @property
+    def content(self) -> str:
+        """What the data are, in words: `3 runs, 60 metric points`, or `480 traces, 1,312 spans`."""
+        counted_tables = (
+            (("runs", "run"), ("metric_history", "metric point"))
+            if self.run_ids
+            else (("trace_traces", "trace"), ("spans", "span"))
+        )
+        return ", ".join(counted(self.rows.get(table, 0), noun) for table, noun in counted_tables)
 
     def to_json(self) -> bytes:
         """The manifest as JSON. Its last field is the SHA-256 of the rest, so that a change of any byte is found."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.bundle.manifest import DATA, MANIFEST
-from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ _TEXT = """\
     the notebook. Its cells read the folder {data}, not the store, which was
     {store}
 {data}
-    a snapshot of {runs} with {points}, and the artifacts that the notebook shows.
+    a snapshot of {content}{artifacts}.
 {manifest}
-    which runs, which versions, and the SHA-256 of each file.
+    what was chosen, which versions, and the SHA-256 of each file.
 
 To run the notebook again, with qualia-lab {version} installed, in this folder:
 
@@ -51,8 +50,8 @@ def readme_text(manifest: BundleManifest) -> str:
         data=DATA,
         manifest=MANIFEST,
         store=one_line(manifest.tracking_uri, 500),
-        runs=counted(manifest.rows.get("runs", 0), "run"),
-        points=counted(manifest.rows.get("metric_history", 0), "metric point"),
+        content=manifest.content,
+        artifacts=", and the artifacts that the notebook shows" if manifest.run_ids else "",
         version=versions["qualia-lab"],
         versions=", ".join(f"{name} {version}" for name, version in versions.items()),
     )

@@ -96,6 +96,7 @@ def write_bundle(
         OutputExists: there is something at the output, and `force` is False.
         OutputNotWritable: the output cannot be written.
         UnknownRun: the store has none of the runs.
+        NoTraceMatches: the store has none of the traces.
         StoreError: the store cannot be read.
         ExecutionFailed: a cell failed on the data of the bundle; nothing was written.
     """
@@ -169,5 +170,5 @@ def _check_size(notebook: Path, manifest: BundleManifest) -> None:
         raise NotebookError(
             f"A bundle of {notebook} would have {counted(len(manifest.files), 'file')} and {size / 1e6:,.0f} MB; "
             f"it can have {MAX_FILES:,} files and {MAX_BYTES / 1e6:,.0f} MB.",
-            "Choose fewer runs.",
+            "Choose fewer runs." if manifest.run_ids else "Choose fewer traces, for example with --limit or --since.",
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER|FILE.zip",
               help="What to write. Default: a zip file beside the notebook, with its name.")  # fmt: skip
-@click.option("--tracking-uri", metavar="URI", help="The tracking URI of its runs. Default: that in the notebook.")
+@click.option("--tracking-uri", metavar="URI", help="The tracking URI of its store. Default: that in the notebook.")
 @click.option("--force", is_flag=True, help="Replace an existing file, or a folder that is a bundle.")
 @options.timeout
 @options.no_cache
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 def command(notebook: Path, output: Path | None, tracking_uri: str | None, force: bool, timeout: float) -> None:
     """Write NOTEBOOK, its page and a snapshot of the data that it uses to one zip file or folder.
 
-    The runs are read anew, and the cells run on them, without the store and without a network. Somebody else can run
-    them again with qualia-lab alone, and verify that nothing was changed. NOTEBOOK itself is not changed.
+    The runs or traces are read anew, and the cells run on them, without the store and without a network. Somebody else
+    can run them again with qualia-lab alone, and verify that nothing was changed. NOTEBOOK itself is not changed.
     """
     from qualia_lab.bundle.write import write_bundle
     from qualia_lab.cli.execute import tracking_uri_of
@@ -57,11 +57,9 @@ def _show(notebook: Path, written: WrittenBundle) -> None:
     """Print what the bundle holds and how it differs from the notebook, then where it is and what to do next."""
     from qualia_lab.escaping import for_shell
 
-    rows = written.manifest.rows
-    console.say(
-        f"{counted(rows.get('runs', 0), 'run')}, {counted(rows.get('metric_history', 0), 'metric point')}, "
-        f"{counted(rows.get('artifact_starts', 0), 'artifact')}: {written.bytes / 1e6:,.1f} MB"
-    )
+    manifest = written.manifest
+    artifacts = f", {counted(manifest.rows.get('artifact_starts', 0), 'artifact')}" if manifest.run_ids else ""
+    console.say(f"{manifest.content}{artifacts}: {written.bytes / 1e6:,.1f} MB")
     for sentence in written.left_out:
         console.say(sentence)
     options.print_masked(written.manifest.masked)
