@@ -69,7 +69,7 @@ def fill_genai(tracking_uri: str, artifacts: Path | None = None, *, in_database:
         artifacts: a folder for artifacts, for stores without a default (databases).
         in_database: whether it is a database or a server on one; only they hold links, datasets and issues.
     """
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), _traced_to(tracking_uri):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), traced_to(tracking_uri):
         filling = _Filling(new_client(tracking_uri), artifacts, in_database)
         filling.experiments()
         filling.checkpoints()
@@ -85,7 +85,7 @@ def fill_genai(tracking_uri: str, artifacts: Path | None = None, *, in_database:
 
 
 @contextlib.contextmanager
-def _traced_to(tracking_uri: str) -> Iterator[None]:
+def traced_to(tracking_uri: str) -> Iterator[None]:
     """MLflow's fluent functions write to this store, traces before they return."""
     before = mlflow.get_tracking_uri()
     with mock.patch.dict(os.environ, {"MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false"}):

@@ -14,10 +14,14 @@ from bs4 import BeautifulSoup
 
 from qualia_lab import NotebookGenerator
 from qualia_lab.analysis.spans_read import MOST_WHOLE
+from qualia_lab.analysis.trace_events import TraceEvent
 from qualia_lab.charts.chart import Chart
 from qualia_lab.errors import EmptyStore, NotebookError, NoTraceMatches, SelectionError, TemplateError
-from qualia_lab.escaping import visible
+from qualia_lab.escaping import one_line, visible
+from qualia_lab.notebook.headline import read_headline
 from qualia_lab.notebook.page.outputs import rendered_html
+from qualia_lab.notebook.read import read_notebook
+from qualia_lab.notebook.results import read_results
 from qualia_lab.refresh.refreshing import refresh_notebook
 from qualia_lab.refresh.watching import Watching, watch_notebook
 from qualia_lab.selection import Conditions
@@ -30,6 +34,7 @@ from .promises.test_hostile_values import values  # noqa: F401 - a fixture
 from .test_notebooks import executed
 
 SECTIONS = ["traces", "trace_errors", "trace_examples", "trace_latency", "trace_models"]
+ANSWER = ["headline", "findings"]
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +51,15 @@ def generator(uri):
 def test_the_cells_show_the_traces_that_match(generator, uri):
     selection = generator.choose_traces(Conditions.of(experiments=["docs-*"], filter="status = 'ERROR'", limit=20))
     plan = generator.plan(selection)
-    assert [name for name in sections_of(plan) if name.startswith("trace")] == [
-        *("traces_setup", "traces_configuration", "traces_loading"),
-        *SECTIONS,
-        "traces_exploration",
-    ]
+    setup = ["traces_setup", "traces_configuration", "parameters", "traces_loading"]
+    assert sections_of(plan) == ["title", *setup, *ANSWER, *SECTIONS, "traces_exploration", "not_shown"]
     names: dict = {}
     outputs = run_cells(plan, names=names)
     assert names["TRACKING_URI"] == selection.tracking_uri
     assert names["TRACES"] == {"experiment_ids": ["1"], "filter": "status = 'ERROR'", "limit": 20}
     assert len(names["traces"]) == 20
-    assert "20 of 20 traces failed." in outputs["traces:answer"]
+    assert "20 of 20 traces failed (100 %)." in outputs["headline"]
+    assert "among 20 traces" in outputs["findings"]
     assert all(outputs[key] for key in outputs if key.startswith("trace_"))
     assert "20 traces of docs-assistant, where status" in plan.cells[0].source
     assert "--template traces" in plan.cells[0].source
@@ -105,37 +108,113 @@ def test_the_command_says_what_is_wrong_and_what_to_do(uri, tmp_path):
         assert re.search(r"error: --\w+.* about traces\.\nhint: ", refused.stderr), refused.stderr
 
 
-@pytest.mark.slow
-def test_a_notebook_of_a_store_with_traces_alone_is_made_refreshed_and_not_watched(genai_demo, tmp_path):
-    store = shutil.copy(genai_demo, tmp_path / "mlflow.db")
+def _without_runs(genai_demo, folder):
+    store = shutil.copy(genai_demo, folder / "mlflow.db")
     with sqlite3.connect(store) as database:
         for table in ("metrics", "latest_metrics", "params", "tags", "inputs", "runs"):
             database.execute(f"DELETE FROM {table}")
+    return store
+
+
+def test_the_findings_of_a_store_with_traces_alone(genai_demo, uri, tmp_path):
+    alone = f"sqlite:///{_without_runs(genai_demo, tmp_path)}"
+    shown = run_here(QUALIA, "findings", "--tracking-uri", alone, "--experiment", "docs-assistant", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(
+        "28 of 480 traces failed (5.8 %).\nThe most frequent error began in search_documents"
+    )
+    assert "showing 8 of 8 findings on 480 traces" in shown.stderr
+    # Names of runs and models are those of the store.
+    asked = run_here(QUALIA, "findings", "--traces", "--tracking-uri", uri, "--json", cwd=tmp_path)
+    rows = json.loads(asked.stdout)
+    assert "large-prompt2 leads by correctness" in rows[0]["sentence"]
+    assert {row["code"] for row in rows} == {""}
+    assert len({row["rule"] for row in rows if row["trace_ids"]}) >= 3
+    failing = run_here(
+        *(QUALIA, "findings", "--traces", "--tracking-uri", uri, "--filter", "status = 'ERROR'", "--limit", 3),
+        cwd=tmp_path,
+    )
+    assert "28 of 28 traces failed (100 %)." in failing.stdout
+    forbidden = run_here(QUALIA, "findings", "--tracking-uri", alone, "--fail-on", "usage_regression", cwd=tmp_path)
+    assert forbidden.returncode == 55
+    of_runs = run_here(QUALIA, "findings", "--tracking-uri", uri, cwd=tmp_path)
+    assert "120 traces belong to none of these runs: qualia findings --traces" in of_runs.stderr
+    refused = run_here(QUALIA, "findings", "--traces", "--metric", "auc", "--tracking-uri", uri, cwd=tmp_path)
+    assert refused.returncode == 10
+    assert "--metric is about runs, and this is about traces." in refused.stderr
+    # A condition on runs is one: the traces are not taken instead.
+    none = run_here(QUALIA, "findings", "--tracking-uri", alone, "--where", "lr=1", cwd=tmp_path)
+    assert none.returncode == 11
+    assert "There are no runs" in none.stderr
+
+
+@pytest.mark.slow
+def test_a_notebook_of_a_store_with_traces_alone_is_made_refreshed_watched_and_bundled(genai_demo, tmp_path):
+    store = _without_runs(genai_demo, tmp_path)
     path = tmp_path / "traces.ipynb"
     with NotebookGenerator(f"sqlite:///{store}") as generator:
         plan = generator.plan(generator.choose_traces(Conditions.of(experiments=["docs-assistant"])))
         generator.make(plan, path, formats=["html"])
+        said = [one_line(one.sentence, 700) for one in generator.load_traces(plan.selection).find({})]
     texts = _outputs(path)
+    # The kernel has the spans of some traces only, and finds the same.
+    assert [one.sentence for one in read_results(read_notebook(path), ()).findings] == said
     assert f"Inputs and outputs of spans are read of {MOST_WHOLE} traces" in texts["traces_loading"]
-    assert "28 of 480 traces failed." in texts["traces:answer"]
+    assert "28 of 480 traces failed (5.8 %)." in texts["headline"]
+    assert read_headline(path)[0] == "28 of 480 traces failed (5.8 %)."
     assert "KeyError: &#x27;prices_usd&#x27;" in texts["trace_examples:shown"]
     page = BeautifulSoup(path.with_suffix(".html").read_text(), "html.parser")
-    assert [one["id"] for one in page.select("main > section")][:3] == ["title", "traces", "trace_errors"]
+    assert [one["id"] for one in page.select("main > section")][:4] == ["title", *ANSWER, "traces"]
+    assert len(page.select("section#headline figure")) == 1
+    assert len(page.select("section#findings .finding")) == len(said)
     assert "TRACES = " in page.select("#how-this-was-made")[0].text
     assert len(page.select("section#trace_latency figure")) == 2
 
     assert not refresh_notebook(path).is_changed
-    with sqlite3.connect(store) as database:
-        database.execute("UPDATE trace_info SET status = 'ERROR'")
-    refreshed = refresh_notebook(path)
-    assert refreshed.is_changed
-    assert refreshed.of_traces
-    assert "480 of 480 traces failed." in _outputs(path)["traces:answer"]
-    with pytest.raises(NotebookError, match="is about traces, and a watch tells of runs"):
-        watch_notebook(path, Watching(), lambda _: None)
-    bundled = run_here(QUALIA, "bundle", str(path), cwd=tmp_path)
-    assert bundled.returncode == 30
-    assert "is about traces, and a bundle holds the runs" in bundled.stderr
+    _check_watch(path, store)
+    assert "479 of 479 traces failed (100 %)." in _outputs(path)["headline"]
+    [changed] = [
+        cell.source for cell in executed(path).cells if cell.cell_type == "markdown" and "What changed" in cell.source
+    ]
+    assert "**Headline now**: 479 of 479 traces failed" in changed
+    assert "before: 28 of 480 traces failed" in changed
+    _check_bundle(path, tmp_path)
+
+
+def _check_watch(path, store):
+    """A watch tells what happened to traces, refreshes the notebook, and ends on a finding."""
+    with pytest.raises(NotebookError, match="--until finished waits for runs"):
+        watch_notebook(path, Watching(until_finished=True), lambda _: None)
+    told = []
+
+    def tell(event):
+        told.append(event)
+        if event.kind == "traces":  # after the first look
+            with sqlite3.connect(store) as database:
+                database.execute("UPDATE trace_info SET status = 'ERROR'")
+                database.execute("UPDATE assessments SET assessment_id = 'new' WHERE rowid = 1")
+                database.execute("DELETE FROM trace_info WHERE rowid = 2")
+
+    watching = Watching(every=1, rules=("judge_always_same",), forbidden=lambda found: tuple(found) if told else ())
+    found = watch_notebook(path, watching, tell)
+    assert [one.rule for one in found] == ["judge_always_same"]
+    assert "refreshed traces.ipynb" in [event.sentence for event in told]
+    assert [event.sentence for event in told if isinstance(event, TraceEvent)][:3] == [
+        "480 traces, 28 of them failed.",
+        "1 trace with new feedback or expectations.",
+        "1 trace is no longer among these.",
+    ]
+
+
+def _check_bundle(path, folder):
+    """A bundle holds the traces with all of their spans; running it on its data gives the same outputs."""
+    bundled = run_here(QUALIA, "bundle", str(path), cwd=folder)
+    assert bundled.returncode == 0, bundled.stderr
+    assert re.search(r"479 traces, 1,4\d\d spans: \d\.\d MB", bundled.stderr)
+    assert "Other outputs than" not in bundled.stderr
+    verified = run_here(QUALIA, "verify", path.with_suffix(".zip"), cwd=folder)
+    assert verified.returncode == 0, verified.stdout
+    assert "gives the same outputs" in verified.stdout
 
 
 def _outputs(path):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Study
 
 
+_SPAN_SECTIONS = ("trace_errors", "trace_examples", "trace_latency", "trace_models")
 _NAMED = 20  # names that the last cell lists of those that are not shown
 
 
@@ -108,7 +109,7 @@ def plan_notebook(
             cells += [replace(planned, tags=(*planned.tags, *cell.tags)) for planned in section.cells(context)]
         else:
             left_out.append((section.title, reason))
-    cells.append(_not_shown(context, left_out, masked))
+    cells.append(_not_shown(context, left_out, masked, shows_spans=_shows_spans(cells)))
     return NotebookPlan(title, template.name, selection, study, tuple(cells), tuple(left_out), given or {})
 
 
@@ -164,7 +165,14 @@ def _check_data_source(section: Section, context: SectionContext) -> None:
     )
 
 
-def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked: Sequence[str]) -> PlannedCell:
+def _shows_spans(cells: Sequence[PlannedCell]) -> bool:
+    """Whether one of these cells is of a section that shows spans of traces."""
+    return any(cell.key.partition(":")[0] in _SPAN_SECTIONS for cell in cells)
+
+
+def _not_shown(
+    context: SectionContext, left_out: list[tuple[str, str]], masked: Sequence[str], *, shows_spans: bool
+) -> PlannedCell:
     """Return the last cell, which lists what is not shown, and why."""
     inventory, study = context.inventory, context.study
     lines = [f"- {section}: {reason}." for section, reason in left_out]
@@ -177,7 +185,7 @@ def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked:
         if rest:
             names = and_more(list(map(for_markdown, rest)), _NAMED)
             lines.append(f"- {what}: showing {len(drawn)} of {len(drawn) + len(rest)}. Not drawn: {names}.")
-    if context.data_source == "traces":
+    if context.data_source == "traces" or shows_spans:
         lines += _traces_not_read(context)
     if masked:
         names = and_more(list(map(for_markdown, masked)), _NAMED)
@@ -194,6 +202,7 @@ def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked:
 def _traces_not_read(context: SectionContext) -> list[str]:
     """Which traces, and which spans of them, are not read."""
     count, query = context.inventory.genai.traces, context.selection.traces
+    variable = "traces" if context.data_source == "traces" else "runs.traces"
     lines = []
     if query is not None and query.limit is not None and count >= query.limit:
         lines.append(f"- Traces: at most {query.limit:,} were read; `--limit N` reads another number.")
@@ -202,7 +211,7 @@ def _traces_not_read(context: SectionContext) -> list[str]:
     if count > MOST_WHOLE:
         lines.append(
             f"- Inputs and outputs of spans: read of {MOST_WHOLE} of {count:,} traces: telling ones, the latest that "
-            "failed, the slowest and the latest. `traces.show(TRACE_ID)` reads those of any other in Jupyter."
+            f"failed, the slowest and the latest. `{variable}.show(TRACE_ID)` reads those of any other in Jupyter."
         )
     return lines
 

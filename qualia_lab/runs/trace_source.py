@@ -15,7 +15,7 @@ from qualia_lab.runs.evaluated import traces_of_runs
 from qualia_lab.stores.protocol import ReadsGenAI
 from qualia_lab.stores.snapshot.store import snapshot_below
 from qualia_lab.stores.trace_choice import ALL_PARTS, chosen_ids, in_order, parts_to_choose
-from qualia_lab.stores.trace_names import TraceNames
+from qualia_lab.stores.trace_names import TraceNames, read_trace_names
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
@@ -126,4 +126,10 @@ class TraceSource:
 def source_of_runs(loaded: Loaded) -> TraceSource:
     """The traces of the loaded runs: made in one of them, or linked to one."""
     store = loaded.store if isinstance(loaded.store, ReadsGenAI) else None
-    return TraceSource(store, lambda: traces_of_runs(loaded), loaded.experiments, is_complete=True)
+    return TraceSource(
+        store,
+        lambda: traces_of_runs(loaded),
+        loaded.experiments,
+        is_complete=True,
+        read_names=lambda tables: read_trace_names(loaded.store, tables),
+    )

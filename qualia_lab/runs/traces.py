@@ -428,9 +428,9 @@ class Traces:
             return ""
         first = kinds[0]
         message = f" ({one_line(first.message, 60)})" if first.message else ""
-        number = counted(len(first.trace_ids), "trace")
-        of = "" if len(self._source.chosen.latest) == len(self) else f" of the {self._over()}"
-        return f"The most frequent error began in {one_line(first.span_name, 60)}{message}, in {number}{of}."
+        number, latest = len(first.trace_ids), len(self._source.chosen.latest)
+        of = counted(number, "trace") if latest == len(self) else f"{number:,} of the latest {latest:,} traces"
+        return f"The most frequent error began in {one_line(first.span_name, 60)}{message}, in {of}."
 
     def _kinds(self) -> tuple[ErrorKind, ...]:
         """The kinds of errors; of each, the traces whose inputs were read come first."""

@@ -22,7 +22,7 @@ from qualia_lab.genai_tables import trace_tables
 from qualia_lab.query.conditions import And, Comparison, Not, Order
 from qualia_lab.query.trace_fields import TraceField
 from qualia_lab.query.traces import needed_parts, needs_spans, parse_trace_filter, parse_trace_order, select_traces
-from tests.genai_stores import HUMAN, _traced_to
+from tests.genai_stores import HUMAN, traced_to
 from tests.query.trace_filters import ADDED, MLFLOW, MLFLOW_ORDERS
 from tests.query.trace_oracle import TraceOracle
 
@@ -35,7 +35,7 @@ def traced(genai_sample, tmp_path_factory):
     ids = json.loads((genai_sample / "ids.json").read_text())
     of_session = {"mlflow.trace.session": "session 1"}
     linked = json.dumps([{"name": "greeting", "version": "1"}])
-    with _traced_to(f"sqlite:///{path}"):
+    with traced_to(f"sqlite:///{path}"):
         mlflow.log_feedback(
             trace_id=ids["traces"]["v1 1"], name="polite", value="yes", source=HUMAN, metadata=of_session
         )
