@@ -125,5 +125,5 @@ def shown_of(traces: Traces) -> dict[str, Any]:
     first = traces.tables.traces.column("trace_id")[0].as_py()
     shown = {"traces": traces, "show": traces.show(first), "plot_waterfall": traces.plot_waterfall(first)}
     methods = ("answer", "summary", "errors", "examples", "show_examples", "slowest", "by_model", "time_by_type")
-    methods += ("repeated_calls", "table", "plot_over_time", "plot_latency")
+    methods += ("repeated_calls", "table", "plot_over_time", "plot_latency", "headline", "show_findings", "findings")
     return shown | {name: getattr(traces, name)() for name in methods}

@@ -229,8 +229,30 @@ def _outputs(path):
 # What strings of a store may become
 
 
-ELEMENTS = {"details", "summary", "b", "p", "small", "div", "table", "caption", "thead", "tbody", "tr", "th", "td"}
+ELEMENTS = {
+    "br",
+    "code",
+    "details",
+    "summary",
+    "b",
+    "p",
+    "small",
+    "div",
+    "table",
+    "caption",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
 SVG_ELEMENTS = {"svg", "g", "rect", "path", "line", "circle", "text", "title", "desc", "clipPath", "polyline", "tspan"}
+
+
+def _without_links_to_sections(soup) -> None:
+    """Findings link to the section that shows more."""
+    for link in soup.select('a[href="#trace_errors"], a[href="#trace_latency"]'):
+        link.unwrap()
 
 
 def _is_still_html(value) -> bool:
@@ -241,6 +263,7 @@ def _is_still_html(value) -> bool:
     soup = BeautifulSoup(
         value._repr_html_() if not isinstance(value, pd.DataFrame) else frame_html(value), "html.parser"
     )
+    _without_links_to_sections(soup)
     attributes = {name for one in soup.find_all(True) for name in one.attrs}
     return {one.name for one in soup.find_all(True)} <= ELEMENTS and attributes <= {"style", "open", "title", "class"}
 
@@ -249,6 +272,7 @@ def _is_still_page(value) -> bool:
     if isinstance(value, pd.DataFrame):
         return True
     soup = BeautifulSoup(rendered_html(value._repr_html_(), iter(range(9))), "html.parser")
+    _without_links_to_sections(soup)
     attributes = {name for one in soup.find_all(True) for name in one.attrs}
     actors = {"script", "iframe", "a", "img", "object", "form", "input", "link", "style"}
     found = {one.name for one in soup.find_all(True)} & actors

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 
+import pyarrow as pa
 import pytest
 
-from qualia_lab import load_runs
-from qualia_lab.errors import StoreUnreadable
+from qualia_lab import NotebookGenerator, load_runs, load_traces, schema
+from qualia_lab.bundle.data import write_data
+from qualia_lab.errors import NoTraceMatches, StoreUnreadable
+from qualia_lab.selection import Conditions
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.artifacts import READ_FILES_VARIABLE
 from qualia_lab.stores.snapshot.fixed_names import fix_names
@@ -96,3 +100,32 @@ def test_unfinished_runs_last_until_the_time_of_the_data(root, tmp_path):
         for name, value in variables.items():
             patch.setenv(name, value)
         assert "running, silent for 3.0 h" in load_runs(uri, [RUNNING]).failures.troubled().to_string()
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_the_data_of_a_notebook_of_traces_are_its_traces_whatever_they_show(genai_demo, tmp_path, shows):
+    """A filter on words finds the same traces in the bundle, also where these words were left out."""
+    notebook, uri = tmp_path / "t.ipynb", f"sqlite:///{genai_demo}"
+    conditions = Conditions.of(filter="trace.text LIKE '%cost%'", limit=5)
+    with NotebookGenerator(uri, content=shows) as generator:
+        plan = generator.plan(generator.choose_traces(conditions))
+        generator.write(plan, notebook)
+        manifest = write_data(tmp_path, notebook, {"cells": []}, generator.store)
+        ids = generator.read_traces(plan.selection.traces).traces.column("trace_id").to_pylist()
+        expected = len(pa.Table.from_batches(generator.store.read_spans(ids), schema.SPANS))
+    assert (manifest.run_ids, manifest.chosen_by) == ((), conditions.as_data())
+    traces = load_traces(f"snapshot:{tmp_path / 'data'}", plan.selection.traces.as_data())
+    assert len(ids) == 5
+    assert traces.tables.traces.column("trace_id").to_pylist() == ids
+    counts = SnapshotStore(tmp_path / "data").genai
+    spans = pa.Table.from_batches(counts.read_spans(ids), schema.SPANS)
+    assert len(spans) == expected
+    assert ("cost" in str(spans.column("inputs").to_pylist())) == shows
+    assert "Its spans were not handed over" not in repr(traces.show(ids[0]))
+    gone = shutil.copy(genai_demo, tmp_path / "gone.db")
+    with sqlite3.connect(gone) as database:
+        database.execute(
+            "DELETE FROM trace_info WHERE request_id IN (SELECT trace_id FROM spans WHERE content LIKE '%cost%')"
+        )
+    with open_store(f"sqlite:///{gone}") as store, pytest.raises(NoTraceMatches, match="None of the"):
+        write_data(tmp_path / "gone", notebook, {"cells": []}, store)
