@@ -676,10 +676,13 @@ class NotebookGenerator(Closing):
         tables, data_digest = read.stored, self.digest_of(selection)  # the kernel splits metrics itself
         del read
         models, traces = self._genai_of(selection)
+        query = traces_query(tables)
         genai = _with_spans_read(
             GenAIChoice(
+                # Of these, evaluation datasets are saved, whose records are recognised in judged traces.
+                experiment_ids=query.experiment_ids if traces.assessments.num_rows else (),
                 run_ids=tables.run_ids,
-                traces=traces_query(tables),
+                traces=query,
                 trace_tables=traces,
                 model_tables=models,
                 files_of=models_with_files(models),

@@ -11,6 +11,9 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.errors import UnknownKey, UnknownRun
+from qualia_lab.escaping import one_line
+from qualia_lab.notebook.results import read_results
+from qualia_lab.runs import Runs
 from qualia_lab.scripts.genai_story import VERSIONS, generate_genai_story
 
 LEADER, NEXT = "large-prompt2", "large-prompt1"
@@ -163,6 +166,12 @@ def test_the_template_evaluate_is_executed_without_the_store(genai_demo, tmp_pat
     with NotebookGenerator(f"sqlite:///{tmp_path / 'mlflow.db'}") as generator:
         plan = generator.plan(generator.select(experiments=["docs-assistant"]), template="evaluate")
         notebook = json.loads(generator.make(plan, tmp_path / "e.ipynb", execute=True).read_text())
+        selection = plan.selection
+        runs = Runs(generator.store_of(selection), generator.read(selection), generator.describe(selection))
+        said = {one_line(one.sentence, 700) for one in runs.find({}) if one.kind != "not examined"}
+    # The kernel has a part of the spans, and finds the same.
+    assert {one.sentence for one in read_results(notebook, ()).findings} == said
+    assert any("correctness" in one for one in said)
     outputs = {
         cell["metadata"].get("qualia_lab", {}).get("key", cell["id"]): json.dumps(cell["outputs"])
         for cell in notebook["cells"]

@@ -106,5 +106,6 @@ def _of_states(kind: Kind, noun: str, trace_ids: Sequence[str], now: SeenTraces,
     failed = [trace_id for trace_id in trace_ids if now.states[trace_id] == FAILED]
     sentence = f"{counted(len(trace_ids), noun)}{verb}"
     if failed:
-        sentence += f", {len(failed):,} of them failed: {and_more([one_line(one, 60) for one in failed], _NAMED)}"
+        which = "it" if len(trace_ids) == 1 else f"{len(failed):,} of them"
+        sentence += f", {which} failed: {and_more([one_line(one, 60) for one in failed], _NAMED)}"
     return TraceEvent(kind, f"{sentence}.", len(trace_ids), len(failed))

@@ -61,20 +61,13 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
         raise UnknownRun(f"{store.uri} has none of the runs of {notebook}.", "Say where they are with --tracking-uri.")
     named = split_uri(str(parameters.get("TRACKING_URI", store.uri))).safe
     as_of = _as_of(notebook, store, tables)
-    models = read_models_of(store, tables)
     write_snapshot(
         folder / DATA,
         store,
         tables,
         source_uri=named,
         artifacts_of=[*runs_with_artifacts(tables), *_named_runs(content, tables)],
-        genai=GenAIChoice(
-            run_ids=tables.run_ids,
-            traces=traces_query(tables),
-            model_tables=models,
-            files_of=models_with_files(models),
-            standalone=True,
-        ),
+        genai=_genai_of(store, tables),
         standalone=True,
         as_of=as_of,
     )
@@ -86,6 +79,23 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
         latest_time=_latest(tables.runs, "start_time", "end_time"),
         as_of=as_of,
         masked=tuple(masked_keys(tables)),
+    )
+
+
+def _genai_of(store: TrackingStore, tables: RunTables) -> GenAIChoice | None:
+    """The models and traces of the runs; where these were judged, also the evaluation datasets of their experiments."""
+    if not isinstance(store, ReadsGenAI):
+        return None
+    query = traces_query(tables)
+    traces, models = store.read_traces(query), read_models_of(store, tables)
+    return GenAIChoice(
+        experiment_ids=query.experiment_ids if traces.assessments.num_rows else (),
+        run_ids=tables.run_ids,
+        traces=query,
+        trace_tables=traces,
+        model_tables=models,
+        files_of=models_with_files(models),
+        standalone=True,
     )
 
 

@@ -169,7 +169,7 @@ def test_events_say_what_happened_between_two_looks():
     events = list(trace_events_between(first, second))
     assert [(one.kind, one.sentence, one.number, one.failed) for one in events] == [
         ("new_traces", "2 new traces, 1 of them failed: d.", 2, 1),
-        ("traces_ended", "1 trace ended, 1 of them failed: b.", 1, 1),
+        ("traces_ended", "1 trace ended, it failed: b.", 1, 1),
         ("feedback", "1 trace with new feedback or expectations.", 1, None),
         ("traces_gone", "1 trace is no longer among these.", 1, None),
     ]

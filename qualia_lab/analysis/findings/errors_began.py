@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.error_onset import error_onset
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, p_text
 from qualia_lab.analysis.findings.judged import MOST_IDS, experiment_of, known_runs, model_names, run_names
 from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.trace_summary import FAILED, UNFINISHED
@@ -95,7 +95,7 @@ def _finding(evidence: Evidence, experiment_id: str, traces: list[dict[str, Any]
         what = "the model" if kind == "model_id" else "the run"
         sentence = f"With {what} {one_line(name, 60)}, {counts}, of the other traces {others}"
         next_step = f"Read the traces of {what} that failed, and compare it with what was used before."
-    sentence += f" (p = {onset.corrected:.2g} after correction)."
+    sentence += f" ({p_text(onset.corrected)} after correction)."
     return Finding(
         "errors_began",
         "problem",

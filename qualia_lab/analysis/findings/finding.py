@@ -105,6 +105,11 @@ def number(value: float) -> str:
     return f"{float(f'{value:.12g}'):.4g}"  # a mean that was summed in another order is rounded to the same digits
 
 
+def p_text(p: float) -> str:
+    """`p = 0.003`; of a value that is too small for a floating-point number, `p < 1e-300`."""
+    return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
+
+
 def duration(seconds: float) -> str:
     """`3.1 h`, `12 min`, `40 s`."""
     if seconds >= 3600:

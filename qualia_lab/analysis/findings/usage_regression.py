@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, joined, joined_clauses, number
+from qualia_lab.analysis.findings.finding import (
+    MOST_NAMED,
+    Finding,
+    Number,
+    Rule,
+    joined,
+    joined_clauses,
+    number,
+    p_text,
+)
 from qualia_lab.analysis.findings.judged import (
     MOST_IDS,
     evaluations,
@@ -147,7 +156,7 @@ def _finding(evidence: Evidence, versions: list[list[_Tested]]) -> Finding:
         "problem",
         "warning",
         f"{prefix}{subject if not prefix else subject[0].lower() + subject[1:]}{', ' if is_paired else ': '}{takes}: "
-        f"{joined_clauses([_clause(of_pair) for of_pair in versions])} (p = {p:.2g} or less after correction).",
+        f"{joined_clauses([_clause(of_pair) for of_pair in versions])} ({p_text(p)} or less after correction).",
         tuple(dict.fromkeys(run_id for one in every for run_id in one.run_ids)),
         tuple(dict.fromkeys(one.change.quantity for one in every)),
         numbers=(*numbers, Number("corrected p", p), Number("versions", len(versions))),
