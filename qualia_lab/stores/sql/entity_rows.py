@@ -21,6 +21,7 @@ from qualia_lab.tables import table_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qualia_lab.stores.sql.background_read import BackgroundRead
     from qualia_lab.stores.sql.connection import SqlConnection
 
     Column = sa.ColumnElement[Any]
@@ -46,12 +47,35 @@ class Wanted:
     are_most: bool = False
 
 
+@dataclass(eq=False)
+class Begun:
+    """Rows that are being read in the background, or that a cursor will read.
+
+    Attributes:
+        columns: the columns of the rows.
+        statements: what they are read by, with the values of its parameters.
+        reads: the reads in the background, one for each statement; none if a cursor reads.
+        tables: what those read, once they were waited for; None where a cursor has to read.
+    """
+
+    columns: pa.Schema
+    statements: list[tuple[sa.Select[Any], dict[str, Any]]]
+    reads: list[BackgroundRead]
+    tables: list[pa.Table | None] = field(default_factory=list)
+
+    def wait(self) -> None:
+        """Wait for the reads in the background."""
+        if not self.tables:
+            self.tables = [read.result() for read in self.reads] or [None] * len(self.statements)
+
+
 @dataclass
 class EntityRows:
     """Reads tables of one database, and collects what could not be read as it stands."""
 
     database: SqlConnection
     problems: list[dict[str, str | None]] = field(default_factory=list)
+    _begun: list[Begun] = field(default_factory=list)
 
     def all_of(self, columns: pa.Schema, select: sa.Select[Any], count: int, **values: Any) -> pa.Table:
         """The rows of a statement.
@@ -62,16 +86,7 @@ class EntityRows:
             count: how many entities there may be, which decides how rows are fetched.
             values: the values of the statement's parameters.
         """
-        if count >= MANY and self.database.reads_arrow:
-            table = self.database.fetch_arrow(select.params(values), columns)
-            if table is not None:
-                return table
-        rows = self.database.fetch(select, values)
-
-        def unread(place: int, name: str, reason: str) -> None:
-            self.problems.append({"subject": f"{name} of {rows[place][0]!s}", "reason": reason})
-
-        return arrow_table(columns, rows, unread)
+        return self.rows(self.begin(columns, [(select, values)], count))
 
     def of(
         self,
@@ -92,18 +107,56 @@ class EntityRows:
             then: the names of further columns to sort by.
             values: see `all_of`.
         """
-        count = len(wanted.ids)
-        if wanted.are_most:
-            tables = [self.all_of(columns, select, count, **values)]
-        else:
+        return in_order(
+            self.rows(self.begin_of(columns, select, owner, wanted, **values)), columns.names[0], wanted.ids, then
+        )
+
+    def begin_of(
+        self, columns: pa.Schema, select: sa.Select[Any], owner: Column, wanted: Wanted, **values: Any
+    ) -> Begun:
+        """Begin to read the rows of these entities, which `rows` gives in any order; see `of`."""
+        statements = [(select, values)]
+        if not wanted.are_most:
             dialect = self.database.sql.dialect.name
-            among = _among(select, owner, dialect)
-            tables = [
-                self.all_of(columns, among, count, **values, ids=value_of_ids(some, dialect))
-                for some in batched(wanted.ids, _IDS_IN_JSON if dialect in _JSON_DIALECTS else IDS_PER_QUERY)
-            ]
-        table = pa.concat_tables(tables) if tables else table_of(columns, [])
-        return in_order(table, columns.names[0], wanted.ids, then)
+            among, most = _among(select, owner, dialect), _IDS_IN_JSON if dialect in _JSON_DIALECTS else IDS_PER_QUERY
+            statements = [(among, values | {"ids": value_of_ids(some, dialect)}) for some in batched(wanted.ids, most)]
+        return self.begin(columns, statements, len(wanted.ids))
+
+    def begin(self, columns: pa.Schema, statements: list[tuple[sa.Select[Any], dict[str, Any]]], count: int) -> Begun:
+        """Begin to read the rows of statements with the same columns: through ADBC if there may be many entities."""
+        is_background = count >= MANY and self.database.reads_arrow
+        reads = (
+            [self.database.begin_arrow(select.params(values), columns) for select, values in statements]
+            if is_background
+            else []
+        )
+        begun = Begun(columns, statements, reads)
+        self._begun.append(begun)
+        return begun
+
+    def rows(self, begun: Begun) -> pa.Table:
+        """The rows that `begin` or `begin_of` began to read, which can be asked for once."""
+        begun.wait()
+        self._begun.remove(begun)
+        if any(table is None for table in begun.tables):
+            for other in self._begun:  # no cursor may read meanwhile, see SqlConnection.begin_arrow
+                other.wait()
+        tables = [
+            self._fetched(begun.columns, *statement) if table is None else table
+            for statement, table in zip(begun.statements, begun.tables, strict=True)
+        ]
+        if not tables:
+            return table_of(begun.columns, [])
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+
+    def _fetched(self, columns: pa.Schema, select: sa.Select[Any], values: dict[str, Any]) -> pa.Table:
+        """The rows of a statement, read by a cursor."""
+        rows = self.database.fetch(select, values)
+
+        def unread(place: int, name: str, reason: str) -> None:
+            self.problems.append({"subject": f"{name} of {rows[place][0]!s}", "reason": reason})
+
+        return arrow_table(columns, rows, unread)
 
     def problem_table(self) -> pa.Table:
         """What could not be read (schema.UNREAD)."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Databases limit the number of parameters of a statement, and rows in Python take much memory.
 IDS_PER_QUERY = 2_000
 
+# Rows that are sorted in Python.
+_FEW = 500
+
 
 class GcPaused:
     """Disables cyclic garbage collection inside the block: it would traverse every new row and free nothing."""
@@ -62,12 +65,28 @@ def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unrea
 
 def in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) -> pa.Table:
     """The rows whose id is among `ids`, in the order of `ids` and then by the columns `then`."""
+    then = tuple(then)
+    if max(table.num_rows, len(ids)) <= _FEW and not any(table.schema.field(name).type == FLOAT for name in then):
+        return _few_in_order(table, by, ids, then)
     rank = pc.index_in(table.column(by), value_set=column(ids, STRING))
     if rank.null_count:
         table, rank = table.filter(rank.is_valid()), rank.drop_null()
     keys = [_rank(table.column(name)) for name in then]
     place = _places([_numbers(rank), *keys])
     return table if place is None else table.take(column_of(place, INT))
+
+
+def _few_in_order(table: pa.Table, by: str, ids: Sequence[str], then: tuple[str, ...]) -> pa.Table:
+    """The same for few rows, which Python sorts in a third of the time that Arrow's functions take to begin."""
+    ranks = {value: rank for rank, value in reversed(list(enumerate(ids)))}
+    columns = [table.column(name).to_pylist() for name in then]
+    keys = [
+        (ranks[value], *((cell is None, cell) for cell in cells), place)
+        for place, (value, *cells) in enumerate(zip(table.column(by).to_pylist(), *columns, strict=True))
+        if value in ranks
+    ]
+    places = [key[-1] for key in sorted(keys)]
+    return table if places == list(range(table.num_rows)) else table.take(column_of(np.array(places, np.int64), INT))
 
 
 def _rank(values: pa.ChunkedArray) -> Numbers:

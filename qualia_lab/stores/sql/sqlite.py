@@ -22,6 +22,7 @@ _MAGIC = b"SQLite format 3\0"
 _HEAD_BYTES = 28  # up to the counter of changes, at 24
 _WAL_MODE = 2  # of the byte at 18: the file's "write version"
 _SECONDS_TO_WAIT_FOR_A_LOCK = 5.0
+_CACHE_KB = 8_000  # in SQLite's usual 2 MB, two reads of 100 traces replace each other's pages
 _STEPS_PER_SIGNAL_CHECK = 200_000  # virtual machine instructions of SQLite: some milliseconds
 
 
@@ -171,7 +172,7 @@ def _connect(path: Path, mode: str) -> ReadingConnection:
     # The progress handler gives Python a chance to handle Ctrl-C, which ends the query as "interrupted".
     connection.set_progress_handler(lambda: 0, _STEPS_PER_SIGNAL_CHECK)
     try:
-        for pragma in ("query_only = ON", "trusted_schema = OFF"):
+        for pragma in ("query_only = ON", "trusted_schema = OFF", f"cache_size = -{_CACHE_KB}"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except BaseException:

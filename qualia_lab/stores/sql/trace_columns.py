@@ -90,10 +90,14 @@ class TraceColumns:
         """The keys of tags and metadata that this schema keeps as columns, whatever rows are left of them."""
         return (_NAME, _SESSION, _USAGE, _COST) if self.in_columns else ()
 
-    def of_metadata(self, stored: pa.Table) -> tuple[str, ...]:
-        """The keys of metadata that the columns of schema.TRACES need for these traces."""
-        previews = (key for name, key in _PREVIEWS.items() if stored.column(name).null_count)
-        return (*_METADATA.values(), *previews, *(() if self.in_columns else (_SESSION, _USAGE, _COST)))
+    @property
+    def of_metadata(self) -> tuple[str, ...]:
+        """The keys of metadata that the columns of schema.TRACES need, except for previews."""
+        return (*_METADATA.values(), *(() if self.in_columns else (_SESSION, _USAGE, _COST)))
+
+    def of_previews(self, stored: pa.Table) -> tuple[str, ...]:
+        """The keys of metadata that hold previews which these traces lack."""
+        return tuple(key for name, key in _PREVIEWS.items() if stored.column(name).null_count)
 
     @property
     def of_tags(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from qualia_lab.genai_tables import TracePart, TraceQuery
     from qualia_lab.query.traces import ReadSpans
     from qualia_lab.stores.sql.connection import SqlConnection
+    from qualia_lab.stores.sql.entity_rows import Begun
 
     Truth = sa.ColumnElement[bool]
 
@@ -93,27 +94,52 @@ class _TraceReading:
     def tables(self, parts: Sequence[TracePart]) -> TraceTables:
         """The traces in the order of the query, and these of their tables."""
         at_once = self.columns.in_columns and "metadata" not in parts and self.are_few
-        stored = with_nulls(self.traces(at_once=at_once), COSTS)
-        wanted = self.wanted(stored)
-        of_metadata = () if at_once else None if "metadata" in parts else self.columns.of_metadata(stored)
-        metadata = self.keyed(trace_metadata, wanted, of_metadata)
-        tags = self.keyed(trace_tags, wanted, None if "tags" in parts else self.columns.of_tags)
-        tables = {"traces": self.columns.traces(stored, metadata, tags)}
+        # Where all traces are wanted, what other tables hold about them is read meanwhile.
+        traces = self.begin_all() if self.are_all else None
+        begun = self.begin_others(parts, None, self.columns.of_metadata) if traces else {}
+        stored = with_nulls(self.rows.rows(traces) if traces else self.traces(at_once=at_once), COSTS)
+        wanted, previews = self.wanted(stored), self.columns.of_previews(stored)
+        if not traces:
+            keys = () if at_once else (*self.columns.of_metadata, *previews)
+            begun = self.begin_others(parts, wanted, keys)
+        elif previews and "metadata" not in parts:
+            begun["previews"] = self.begin_keyed(trace_metadata, wanted, previews)
+        found = {name: self.rows.rows(one) for name, one in begun.items()}
+        metadata = _concatenated(found, "metadata", "previews")
+        tables = {"traces": self.columns.traces(stored, metadata, _concatenated(found, "tags"))}
         if "metadata" in parts:
-            tables["metadata"] = self.with_more(metadata, self.columns.promoted_metadata(stored), wanted)
+            tables["metadata"] = self.ordered(metadata, self.columns.promoted_metadata(stored), wanted)
         if "tags" in parts:
-            tables["tags"] = self.with_more(tags, self.columns.promoted_tags(stored), wanted)
-        if "links" in parts:
-            tables["links"] = self.links(tables["traces"], wanted)
-        if "assessments" in parts:
-            tables["assessments"] = self.assessments(wanted)
+            tables["tags"] = self.ordered(_concatenated(found, "tags"), self.columns.promoted_tags(stored), wanted)
+        if "links" in found:
+            tables["links"] = self.links(found["links"], tables["traces"], wanted)
+        if "assessments" in found:
+            tables["assessments"] = self.assessments(found["assessments"], wanted)
         return trace_tables(**tables, problems=self.rows.problem_table())
 
     @property
     def are_few(self) -> bool:
-        """Whether a page of traces is asked for, or a small part of all of them."""
+        """Whether a page of traces is asked for, or a small part of all of them that a cursor has to read."""
         limit = len(self.query.trace_ids) or self.query.limit
-        return limit is not None and (limit < MANY or limit * 8 < self.count)
+        if limit is None:
+            return False
+        return limit < MANY or (not self.database.reads_arrow and limit * 8 < self.count)
+
+    @property
+    def are_all(self) -> bool:
+        """Whether most of many traces are wanted, as far as is known before they are read."""
+        query = self.query
+        if query.trace_ids or query.experiment_ids or query.run_ids or not self.database.reads_arrow:
+            return False
+        if "trace_info" not in self.has or (query.limit is not None and query.limit < MANY):
+            return False
+        return self.count >= MANY and (query.limit is None or query.limit * 2 >= self.count)
+
+    def begin_all(self) -> Begun:
+        """Begin to read the rows of the table of traces where most are wanted."""
+        limit = self.query.limit
+        select = self.matching(at_once=False, limited=limit is not None)
+        return self.rows.begin(self.columns.stored, [(select, {} if limit is None else {"limit": limit})], self.count)
 
     def traces(self, *, at_once: bool) -> pa.Table:
         """The rows of the table of traces that match, the latest first.  at_once: with values of metadata."""
@@ -167,40 +193,65 @@ class _TraceReading:
             return Wanted(ids)
         return Wanted(ids, are_most=len(ids) * 2 >= self.count)
 
-    def keyed(self, table: sa.TableClause, wanted: Wanted, only: tuple[str, ...] | None) -> pa.Table:
-        """The rows of a table of keys and values, by key, without those that MLflow keeps as columns.
+    def begin_others(
+        self, parts: Sequence[TracePart], wanted: Wanted | None, of_metadata: tuple[str, ...]
+    ) -> dict[str, Begun]:
+        """Begin to read what other tables hold about traces.
+
+        Args:
+            parts: the tables that are wanted.
+            wanted: which traces; None for all.
+            of_metadata: the keys of metadata that columns of traces need.
+        """
+        begun = {}
+        # The largest tables first: two are read at a time.
+        if "assessments" in parts and "assessments" in self.has:
+            begun["assessments"] = self.begin(
+                STORED_ASSESSMENTS, assessments_of_traces(), assessments.c.trace_id, wanted
+            )
+        for name, table, keys in (
+            ("metadata", trace_metadata, of_metadata),
+            ("tags", trace_tags, self.columns.of_tags),
+        ):
+            if table.name in self.has and (name in parts or keys):
+                begun[name] = self.begin_keyed(table, wanted, None if name in parts else keys)
+        if "links" in parts and "entity_associations" in self.has:
+            select = sa.select(associations.c.source_id, associations.c.destination_id).where(IS_LINK)
+            begun["links"] = self.begin(schema.TRACE_LINKS, select, associations.c.source_id, wanted)
+        return begun
+
+    def begin(
+        self, columns: pa.Schema, select: sa.Select[Any], owner: sa.ColumnElement[Any], wanted: Wanted | None
+    ) -> Begun:
+        """Begin to read the rows of these traces, or of all."""
+        if wanted is None:
+            return self.rows.begin(columns, [(select, {})], self.count)
+        return self.rows.begin_of(columns, select, owner, wanted)
+
+    def begin_keyed(self, table: sa.TableClause, wanted: Wanted | None, only: tuple[str, ...] | None) -> Begun:
+        """Begin to read a table of keys and values, without those that MLflow keeps as columns.
 
         only: the keys that are needed; None for all.
         """
-        if table.name not in self.has or not wanted.ids or only == ():
-            return table_of(schema.TRACE_TAGS, [])
         select = keys_and_values(table, only, self.columns.promoted)
-        return self.rows.of(schema.TRACE_TAGS, select, table.c.request_id, wanted, ("key",))
+        return self.begin(schema.TRACE_TAGS, select, table.c.request_id, wanted)
 
-    def with_more(self, table: pa.Table, more: list[pa.Table], wanted: Wanted) -> pa.Table:
-        """The table with further keys and values, in its order."""
-        more = [one for one in more if one.num_rows]
-        return in_order(pa.concat_tables([table, *more]), "trace_id", wanted.ids, ("key",)) if more else table
+    def ordered(self, table: pa.Table, more: list[pa.Table], wanted: Wanted) -> pa.Table:
+        """Keys and values, with further ones, by trace and key."""
+        return in_order(pa.concat_tables([table, *more]), "trace_id", wanted.ids, ("key",))
 
-    def links(self, traces: pa.Table, wanted: Wanted) -> pa.Table:
+    def links(self, links: pa.Table, traces: pa.Table, wanted: Wanted) -> pa.Table:
         """The runs that the traces are linked to, except for their source run."""
-        if "entity_associations" not in self.has or not wanted.ids:
-            return table_of(schema.TRACE_LINKS, [])
-        select = sa.select(associations.c.source_id, associations.c.destination_id).where(IS_LINK)
-        links = self.rows.of(schema.TRACE_LINKS, select, associations.c.source_id, wanted, ("run_id",))
+        links = in_order(links, "trace_id", wanted.ids, ("run_id",))
         if not links.num_rows:
             return links
         places = pc.index_in(links.column("trace_id"), value_set=whole(traces.column("trace_id")))
         is_other = pc.not_equal(links.column("run_id"), traces.column("run_id").take(places))
         return links.filter(pc.fill_null(is_other, column([True], pa.bool_())[0]))
 
-    def assessments(self, wanted: Wanted) -> pa.Table:
+    def assessments(self, table: pa.Table, wanted: Wanted) -> pa.Table:
         """Everything that was said about the traces."""
-        if "assessments" not in self.has or not wanted.ids:
-            return table_of(schema.ASSESSMENTS, [])
-        select, one = assessments_of_traces(), assessments.c
-        then = ("creation_time", "assessment_id")
-        table = self.rows.of(STORED_ASSESSMENTS, select, one.trace_id, wanted, then)
+        table = in_order(table, "trace_id", wanted.ids, ("creation_time", "assessment_id"))
         valid = table.column("valid").cast(pa.bool_())
         table = table.set_column(table.schema.get_field_index("valid"), "valid", valid)
         errors = table.column("error")
@@ -208,6 +259,12 @@ class _TraceReading:
             messages = column([_message(error) for error in errors.to_pylist()], schema.STRING)
             table = table.set_column(table.schema.get_field_index("error"), "error", messages)
         return table.cast(schema.ASSESSMENTS)
+
+
+def _concatenated(found: dict[str, pa.Table], *names: str) -> pa.Table:
+    """The rows of keys and values of these names, as far as there are any."""
+    tables = [found[name] for name in names if name in found]
+    return pa.concat_tables(tables) if tables else table_of(schema.TRACE_TAGS, [])
 
 
 def _message(error: str | None) -> str | None:
