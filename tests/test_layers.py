@@ -136,12 +136,27 @@ def test_a_heavy_package_is_not_imported_before_it_is_needed(modules, packages):
     assert heavy_packages_after(f"import {modules}") <= packages
 
 
-def test_the_sections_and_rules_are_not_imported_to_list_runs():
-    code = "import json, sys, qualia_lab.generator, qualia_lab.cli.runs; print(json.dumps(list(sys.modules)))"
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "qualia_lab.choosing, qualia_lab.generator, qualia_lab.cli.runs",
+        "qualia_lab.choosing, qualia_lab.cli.trace_rows",
+    ],
+)
+def test_the_sections_and_rules_are_not_imported_to_list_runs_or_traces(modules):
+    code = f"import json, sys, {modules}; print(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     ours = {name for name in json.loads(done.stdout) if name.startswith("qualia_lab.")}
-    assert "qualia_lab.choosing" in ours
-    assert not {"qualia_lab.sections", "qualia_lab.analysis.findings", "qualia_lab.notebook.plan"} & ours
+    assert set(modules.split(", ")) < ours
+    assert (
+        not {
+            "qualia_lab.sections",
+            "qualia_lab.charts",
+            "qualia_lab.analysis.findings",
+            "qualia_lab.notebook.plan",
+        }
+        & ours
+    )
 
 
 def test_accessing_a_public_name_imports_only_what_it_needs():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.analysis.span_tree import span_tree
 from qualia_lab.analysis.structured_text import text_of_json
 from qualia_lab.analysis.trace_errors import error_message
-from qualia_lab.charts.trace_text import dollars, moment, took
+from qualia_lab.analysis.trace_text import dollars, moment, took
 from qualia_lab.escaping import for_html, one_line, visible
 
 if TYPE_CHECKING:

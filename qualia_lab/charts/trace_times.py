@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.progress import distribution
+from qualia_lab.analysis.trace_text import took
 from qualia_lab.charts.axes import fit_axis
 from qualia_lab.charts.best_so_far import milliseconds_per, unit_and_origin
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, PALETTE
 from qualia_lab.charts.marks import Axis, Bars, Line, Panel, Points
 from qualia_lab.charts.sampling import sample_by_value, sample_note
-from qualia_lab.charts.trace_text import took
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:

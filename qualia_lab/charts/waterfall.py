@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.analysis.span_tree import span_tree
+from qualia_lab.analysis.trace_text import took
 from qualia_lab.charts.axes import category_axis
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import FINDING, LEADING, PALETTE
 from qualia_lab.charts.marks import Axis, Bars, Panel, Points
-from qualia_lab.charts.trace_text import took
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.names import distinct_names

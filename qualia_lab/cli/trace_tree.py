@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import console
-from qualia_lab.charts.trace_text import dollars
+from qualia_lab.analysis.trace_text import dollars
 from qualia_lab.cli.trace_rows import json_value, state_sign, took
 from qualia_lab.escaping import one_line
 

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qualia_lab.cli.genai import GenAIStore
-    from qualia_lab.genai_tables import TraceQuery, TraceTables
+    from qualia_lab.genai_tables import TracePart, TraceQuery, TraceTables
 
 SHOWN = 20  # default number of rows in a table
+_OF_A_TABLE: tuple[TracePart, ...] = ("traces", "assessments")  # what its rows show
 
 
 @click.command(
@@ -80,20 +81,21 @@ def command(
             experiment_ids, names = experiments_named(store, experiments)
             # One trace more than is shown tells whether there are more.
             query = TraceQuery(experiment_ids, run_ids, trace_ids, filter_, order_by, rows and rows + 1)
-            tables = store.read_traces(query)
+            tables = store.read_traces(query, None if data_format or trace_ids else _OF_A_TABLE)
             if not tables.traces.num_rows:
                 raise_no_traces(store, query)
             has_more = rows is not None and tables.traces.num_rows > rows
             tables = _first(tables, rows)
         if data_format == "csv":
             show_csv(*trace_rows.flat_rows(tables, names))
-        elif trace_ids or data_format == "json":
-            traces = trace_rows.nested_rows(tables, names)
-            spans = _spans(store, tables) if trace_ids else {}
+        elif trace_ids:
+            traces, spans = list(trace_rows.nested_rows(tables, names)), _spans(store, tables)
             if data_format == "json":
-                show_json([row | ({"spans": spans.get(row["trace_id"], [])} if trace_ids else {}) for row in traces])
+                show_json(row | {"spans": spans.get(row["trace_id"], [])} for row in traces)
             else:
                 _show_traces(traces, spans)
+        elif data_format == "json":
+            show_json(trace_rows.nested_rows(tables, names))
         else:
             columns, cells, left_out = trace_rows.table_of(tables, names)
             console.table(*without_empty(columns, cells))

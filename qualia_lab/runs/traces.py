@@ -12,10 +12,10 @@ from qualia_lab.analysis.telling_traces import telling_traces
 from qualia_lab.analysis.trace_errors import error_kinds
 from qualia_lab.analysis.trace_headline import failed_of, headline_of_traces
 from qualia_lab.analysis.trace_summary import FAILED, finished_durations, summarise_traces
+from qualia_lab.analysis.trace_text import took
 from qualia_lab.charts.findings_card import FindingsCard
 from qualia_lab.charts.headline_card import HeadlineCard
 from qualia_lab.charts.trace_card import TraceCard, TraceCards
-from qualia_lab.charts.trace_text import took
 from qualia_lab.charts.trace_times import latency_chart, traces_over_time
 from qualia_lab.charts.waterfall import waterfall
 from qualia_lab.counts import and_more, counted

@@ -79,14 +79,21 @@ def in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) 
 def _few_in_order(table: pa.Table, by: str, ids: Sequence[str], then: tuple[str, ...]) -> pa.Table:
     """The same for few rows, which Python sorts in a third of the time that Arrow's functions take to begin."""
     ranks = {value: rank for rank, value in reversed(list(enumerate(ids)))}
-    columns = [table.column(name).to_pylist() for name in then]
+    owners = table.column(by).to_pylist()
+    columns = [_sortable(table.column(name)) for name in then]
     keys = [
-        (ranks[value], *((cell is None, cell) for cell in cells), place)
-        for place, (value, *cells) in enumerate(zip(table.column(by).to_pylist(), *columns, strict=True))
-        if value in ranks
+        (ranks[owner], *cells)
+        for owner, *cells in zip(owners, *columns, range(table.num_rows), strict=True)
+        if owner in ranks
     ]
     places = [key[-1] for key in sorted(keys)]
     return table if places == list(range(table.num_rows)) else table.take(column_of(np.array(places, np.int64), INT))
+
+
+def _sortable(values: pa.ChunkedArray) -> list[Any]:
+    """Python values that sort as those of the column do, nulls last."""
+    cells: list[Any] = values.to_pylist()
+    return [(cell is None, cell) for cell in cells] if values.null_count else cells
 
 
 def _rank(values: pa.ChunkedArray) -> Numbers:
