@@ -10,16 +10,20 @@ from qualia_lab import console
 from qualia_lab.escaping import for_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
-def show_json(rows: Sequence[dict[str, Any]]) -> None:
+def show_json(rows: Iterable[dict[str, Any]]) -> None:
     """Print a JSON array in ASCII, a row per line; NaN and infinities become "NaN", "Infinity" and "-Infinity"."""
-    lines = ",\n ".join(json.dumps(plain_json(row), allow_nan=False) for row in rows)
-    console.show(f"[{lines}]")
+    line = "["
+    for place, row in enumerate(rows):
+        if place:
+            console.show(f"{line},")
+        line = f"{' ' if place else '['}{json.dumps(plain_json(row), allow_nan=False)}"
+    console.show(f"{line}]")
 
 
-def show_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+def show_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     """Print CSV with a header; missing values are empty, and text that starts a formula gets a leading `'`."""
     console.show(",".join(_cell(column) for column in columns))
     for row in rows:

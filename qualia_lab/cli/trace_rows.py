@@ -6,28 +6,47 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.charts.trace_text import dollars
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qualia_lab.analysis.trace_text import dollars
 from qualia_lab.cli.output import plain_json
+from qualia_lab.columns import column_of, numbers_of, whole
 from qualia_lab.console_table import Column
 from qualia_lab.escaping import one_line
+from qualia_lab.genai_tables import trace_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from qualia_lab.genai_tables import TraceTables
 
 JUDGED = 6  # assessments of so many names are columns of a table; the others are only counted
+_PARTS = ("tags", "metadata", "links", "assessments")
+_AT_ONCE = 2_000  # traces that are dicts at the same time
 _PREVIEW = 60  # characters of a preview in a table
 _VALUE = 16  # characters of an assessment in a table
 
 
-def nested_rows(tables: TraceTables, names: Mapping[str, str]) -> list[dict[str, Any]]:
+def nested_rows(tables: TraceTables, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """A dict per trace with its tags, metadata, linked runs and assessments.
+
+    Only some are made at a time: as dicts, 100,000 traces take more memory than their tables.
 
     Args:
         tables: the traces.
         names: the name of each experiment by its id.
     """
+    parts = {name: _ByTrace(getattr(tables, name), tables.traces) for name in _PARTS}
+    for first in range(0, tables.traces.num_rows, _AT_ONCE):
+        traces = tables.traces.slice(first, _AT_ONCE)
+        of_these = {name: part.between(first, first + _AT_ONCE) for name, part in parts.items()}
+        yield from _nested(trace_tables(traces=traces, **of_these), names)
+
+
+def _nested(tables: TraceTables, names: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+    """The dicts of some traces."""
     rows = {
         row["trace_id"]: {"experiment": names.get(row["experiment_id"])}
         | row
@@ -37,39 +56,62 @@ def nested_rows(tables: TraceTables, names: Mapping[str, str]) -> list[dict[str,
     for kind in ("tags", "metadata"):
         columns = (getattr(tables, kind).column(name).to_pylist() for name in ("trace_id", "key", "value"))
         for trace_id, key, value in zip(*columns, strict=True):
-            if trace_id in rows:
-                rows[trace_id][kind][key] = value
+            rows[trace_id][kind][key] = value
     for row in tables.links.to_pylist():
-        if row["trace_id"] in rows:
-            rows[row["trace_id"]]["linked_runs"].append(row["run_id"])
+        rows[row["trace_id"]]["linked_runs"].append(row["run_id"])
     for row in tables.assessments.to_pylist():
-        if (trace_id := row.pop("trace_id")) in rows:
-            rows[trace_id]["assessments"].append(row | {"value": json_value(row["value"])})
-    return list(rows.values())
+        rows[row.pop("trace_id")]["assessments"].append(row | {"value": json_value(row["value"])})
+    return rows.values()
 
 
-def flat_rows(tables: TraceTables, names: Mapping[str, str]) -> tuple[list[str], list[dict[str, Any]]]:
+class _ByTrace:
+    """The rows of a table about traces, by the places of their traces."""
+
+    def __init__(self, table: pa.Table, traces: pa.Table) -> None:
+        found = pc.index_in(table.column("trace_id"), value_set=whole(traces.column("trace_id")))
+        if found.null_count:
+            table, found = table.filter(found.is_valid()), found.drop_null()
+        places = numbers_of(found)
+        if np.any(places[1:] < places[:-1]):
+            order = np.argsort(places, kind="stable")
+            table, places = table.take(column_of(order, pa.int64())), places[order]
+        self.table, self.places = table, places
+
+    def between(self, first: int, last: int) -> pa.Table:
+        """The rows of the traces from the first place to before the last one."""
+        start, end = (int(self.places.searchsorted(place)) for place in (first, last))
+        return self.table.slice(start, end - start)
+
+
+def flat_rows(tables: TraceTables, names: Mapping[str, str]) -> tuple[list[str], Iterator[dict[str, Any]]]:
     """Columns and rows without nesting: `tags.topic`, `feedback.correctness`; several values are joined by ` | `."""
-    rows = []
-    keys: dict[str, None] = {}
-    for row in nested_rows(tables, names):
-        nested = {kind: row.pop(kind, {}) for kind in ("tags", "metadata")}
-        flat = {f"{kind}.{key}": value for kind, values in nested.items() for key, value in values.items()}
-        flat["linked_runs"] = " | ".join(row.pop("linked_runs"))
-        for each in row.pop("assessments"):
-            if each["valid"] is not False and each["value"] is not None:
-                column, text = f"{each['kind']}.{each['name']}", _as_text(each["value"])
-                flat[column] = f"{flat[column]} | {text}" if column in flat else text
-        keys |= dict.fromkeys(flat)
-        rows.append(row | flat)
-    return ["experiment", *tables.traces.column_names, *sorted(keys)], rows
+    parts = {name: _ByTrace(getattr(tables, name), tables.traces).table for name in _PARTS}
+    keys = {"linked_runs"} if tables.traces.num_rows else set()
+    keys |= {f"{kind}.{key}" for kind in ("tags", "metadata") for key in parts[kind].column("key").unique().to_pylist()}
+    said = (parts["assessments"].column(name).to_pylist() for name in ("kind", "name", "valid", "value"))
+    for kind, name, valid, value in zip(*said, strict=True):
+        if (column := f"{kind}.{name}") not in keys and valid is not False and json_value(value) is not None:
+            keys.add(column)
+    return ["experiment", *tables.traces.column_names, *sorted(keys)], map(_flat, nested_rows(tables, names))
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without nesting."""
+    nested = {kind: row.pop(kind, {}) for kind in ("tags", "metadata")}
+    flat = {f"{kind}.{key}": value for kind, values in nested.items() for key, value in values.items()}
+    flat["linked_runs"] = " | ".join(row.pop("linked_runs"))
+    for each in row.pop("assessments"):
+        if each["valid"] is not False and each["value"] is not None:
+            column, text = f"{each['kind']}.{each['name']}", _as_text(each["value"])
+            flat[column] = f"{flat[column]} | {text}" if column in flat else text
+    return row | flat
 
 
 def table_of(tables: TraceTables, names: Mapping[str, str]) -> tuple[list[Column], list[list[str]], int]:
     """The columns and cells of a table, and the number of names of assessments that have no column."""
     from qualia_lab.chooser.formatting import age
 
-    rows = nested_rows(tables, names)
+    rows = list(nested_rows(tables, names))
     judged = Counter(
         each["name"]
         for row in rows

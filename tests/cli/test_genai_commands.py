@@ -131,6 +131,33 @@ def test_csv_has_every_trace_once(store, client):
     assert {row["feedback.correctness"] for row in rows} >= {"true", "false", "false | true"}
 
 
+@pytest.mark.parametrize("flag", ["--csv", "--json"])
+def test_output_does_not_depend_on_how_many_traces_are_rows_at_a_time(store, flag, monkeypatch):
+    whole = qualia("traces", flag, cwd=store)
+    monkeypatch.setattr(trace_rows, "_AT_ONCE", 3)
+    in_steps = qualia("traces", flag, cwd=store)
+    assert whole.stdout.count("\n") > 12
+    assert in_steps.stdout == whole.stdout
+
+
+def test_a_trace_has_its_own_rows_in_whatever_order_a_store_gives_them(monkeypatch):
+    monkeypatch.setattr(trace_rows, "_AT_ONCE", 2)
+    ids = ["a", "b", "c", "d", "e"]
+    tags = [{"trace_id": one, "key": key, "value": f"{key} of {one}"} for key in "xy" for one in reversed(ids)]
+    links = [{"trace_id": one, "run_id": f"run of {one}"} for one in ("e", "a", "e")]
+    tables = trace_tables(
+        traces=pa.Table.from_pylist([{"trace_id": one} for one in ids], schema=schema.TRACES),
+        tags=pa.Table.from_pylist(tags, schema=schema.TRACE_TAGS),
+        links=pa.Table.from_pylist(links, schema=schema.TRACE_LINKS),
+    )
+    rows = list(trace_rows.nested_rows(tables, {}))
+    assert [row["tags"] for row in rows] == [{"x": f"x of {one}", "y": f"y of {one}"} for one in ids]
+    assert [len(row["linked_runs"]) for row in rows] == [1, 0, 0, 0, 2]
+    columns, flat = trace_rows.flat_rows(tables, {})
+    assert columns[-3:] == ["linked_runs", "tags.x", "tags.y"]
+    assert [row["tags.x"] for row in flat] == [f"x of {one}" for one in ids]
+
+
 def test_models_equal_those_of_the_mlflow_client(store, client, ids):
     rows = json.loads(qualia("models", "--json", cwd=store).stdout)
     by_id = {row["model_id"]: row for row in rows if row["model_id"]}
@@ -300,7 +327,7 @@ def test_odd_rows_of_a_store_are_shown(capsys):
         links=pa.Table.from_pylist([{"trace_id": "gone", "run_id": "a"}], schema=schema.TRACE_LINKS),
         assessments=pa.Table.from_pylist(judged, schema=schema.ASSESSMENTS),
     )
-    rows = trace_rows.nested_rows(tables, {})
+    rows = list(trace_rows.nested_rows(tables, {}))
     assert (
         [row["trace_id"] for row in rows]
         == ["t", "u"]
