@@ -51,6 +51,7 @@ def test_small_pages_and_batches_return_the_same(genai_server, monkeypatch):
     counts = stored(genai_server).count_traces()
     for module, name, size in [
         (http_traces, "_PAGE_SIZE", 7),
+        (http_traces, "_FEW", 3),
         (http_traces, "_TRACES_PER_REQUEST", 3),
         (http_traces, "_EXPERIMENTS_PER_REQUEST", 1),
         (http_spans, "_TRACES_PER_REQUEST", 3),
