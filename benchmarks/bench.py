@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import measure, measure_commands, measure_findings
+from benchmarks.readers import TRACES_OF_A_SCREEN
 from benchmarks.record import Row, Table
 from benchmarks.stores import (
     EXPERIMENTS,
@@ -37,6 +38,11 @@ _JOBS = ("wide", "history", "metric", "experiments", "top")
 _SEARCH = (
     "import sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]);"
     "mlflow.search_runs(search_all_experiments=True, max_results=1_000_000)"
+)
+_SEARCH_TRACES = (
+    "import sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]);"
+    "ids = [experiment.experiment_id for experiment in mlflow.search_experiments()];"
+    f"print(mlflow.search_traces(locations=ids, max_results={TRACES_OF_A_SCREEN}, include_spans=False))"
 )
 _QUALIA = (sys.executable, "-c", "from qualia_lab.cli.main import main; main()")
 _NEW = (sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook")
@@ -118,11 +124,29 @@ class Bench:
                 self.table("traces_postgresql", name, f"PostgreSQL: {size}", self.trace_jobs(server))
 
     def trace_jobs(self, uri: str) -> Iterable[Row]:
-        """The jobs on traces."""
-        for job in ("first_traces", "some_traces", "all_traces"):
-            readers = ("ours",) if job == "all_traces" else ("ours", "client")
+        """The jobs on traces, and the commands that show, write and describe all of them."""
+        for job in ("screen_traces", "first_traces", "some_traces", "all_traces"):
+            # MLflow's function would read a thousand pages.
+            readers = ("ours", "client") if job == "all_traces" else ("ours", "client", "fluent")
             uris = dict.fromkeys(readers, uri)
             yield from self.row(job, lambda job, uris=uris: measure(job, uris, self.turns))
+        traces = (*_QUALIA, "traces", "--tracking-uri", uri)
+        script = (sys.executable, "-W", "ignore", "-c", _SEARCH_TRACES, uri)
+        yield from self.command("traces_screen", {"ours": traces, "fluent": script})
+        yield from self.command("traces_csv", {"ours": (*traces, "--csv")}, turns=1)
+        yield from self.command("traces_json", {"ours": (*traces, "--json")}, turns=1)
+        notebook = (
+            *_NEW,
+            "--tracking-uri",
+            uri,
+            "--template",
+            "traces",
+            "--force",
+            "--yes",
+            "--output",
+            "traces.ipynb",
+        )
+        yield from self.command("traces_executed", {"ours": (*notebook, "--execute")}, turns=1)
 
     def findings(self, name: str, size: Size) -> None:
         """Findings compared with reading what they use, in experiments of several shapes."""

@@ -66,7 +66,7 @@ class _ReaderProcess:
         )
 
     def go(self) -> None:
-        if self.measured.reader == "client" and self.measured.walls and self.measured.walls[0] > _SLOW:
+        if self.measured.reader in ("client", "fluent") and self.measured.walls and self.measured.walls[0] > _SLOW:
             return
         answer = self._request("go")
         self.measured.walls.append(answer["wall"])

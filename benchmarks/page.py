@@ -28,9 +28,14 @@ JOBS = {
     "page_demo": "page of the demo, 24 runs",
     "page_120": "page of 120 runs",
     "page_1000": "page of 1,000 runs",
+    "screen_traces": "the latest 20 traces with their assessments",
     "first_traces": "the latest 100 traces with their assessments",
     "some_traces": "the latest 5,000 traces with their assessments",
     "all_traces": "all traces with their assessments",
+    "traces_screen": "`qualia traces`, compared with a script that prints `mlflow.search_traces`",
+    "traces_csv": "`qualia traces --csv`, all traces",
+    "traces_json": "`qualia traces --json`, all traces",
+    "traces_executed": "the template `traces` with `--execute`, all traces",
     "findings_one": "findings in one experiment",
     "findings_ten": "findings in ten experiments",
     "findings_grids": "findings in ten grids of 200 configurations",
@@ -39,6 +44,7 @@ JOBS = {
 
 _READERS = {
     "client": "MLflow's client",
+    "fluent": "`mlflow.search_traces`",
     "raw": "the raw driver",
     "bytes": "the bytes alone",
     "store": "the store itself",
@@ -65,6 +71,16 @@ _HEAD = (
         "Memory is the peak of the process (for a command, of its largest process), including Python and its "
         "packages. MLflow's client does not run jobs for which it needs more than some minutes: one metric of 20,000 "
         "runs (one request for each), and every job with 100,000 runs. An empty cell means no comparison."
+    ),
+    "",
+    (
+        "Traces are read by MLflow in two ways, both without spans (`include_spans=False`): by "
+        "`MlflowClient.search_traces` in the largest pages that MLflow allows (500), which its documentation "
+        "recommends for many traces, and by the function `mlflow.search_traces`, which returns a DataFrame and reads "
+        "pages of 100. Targets are measured against both. The tables of qualia_lab hold what `qualia traces` shows: "
+        "the traces with run, user, model, tokens and cost, and their assessments, but not all tags and metadata. "
+        "A command is a whole process, compared with a script in a process of its own; most of its time is Python's "
+        "start and imports."
     ),
 )
 

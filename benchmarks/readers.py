@@ -21,7 +21,8 @@ METRIC = "metric_1"
 FILTER = "params.param_0 = '3'"
 TOP = 50
 RUNS_OF_HISTORY = 100
-TRACES_OF_A_SCREEN = 100
+TRACES_OF_A_SCREEN = 20  # that `qualia traces` shows
+TRACES_OF_A_PAGE = 100  # that MLflow returns unless told otherwise
 SOME_TRACES = 5_000
 
 
@@ -70,9 +71,13 @@ class Ours:
         query = Query(filter=FILTER, order_by=(f"metrics.{METRIC} DESC",), limit=TOP)
         return self._opened(lambda store: store.read_runs(query).select(["run_id"]))
 
-    def first_traces(self) -> Any:
-        """The latest traces, with what was said about them."""
+    def screen_traces(self) -> Any:
+        """As many traces as the command shows, with what was said about them."""
         return self._traces(TRACES_OF_A_SCREEN)
+
+    def first_traces(self) -> Any:
+        """As many traces as MLflow returns by default."""
+        return self._traces(TRACES_OF_A_PAGE)
 
     def some_traces(self) -> Any:
         """As many traces as MLflow's client reads in some seconds."""
@@ -153,16 +158,24 @@ class Client:
         order = [f"metrics.{METRIC} DESC"]
         return self.client.search_runs(self._experiments(), FILTER, order_by=order, max_results=TOP)
 
-    def first_traces(self) -> Any:
+    def screen_traces(self) -> Any:
         """See Ours."""
         return self._traces(TRACES_OF_A_SCREEN)
+
+    def first_traces(self) -> Any:
+        """See Ours."""
+        return self._traces(TRACES_OF_A_PAGE)
 
     def some_traces(self) -> Any:
         """See Ours."""
         return self._traces(SOME_TRACES)
 
+    def all_traces(self) -> Any:
+        """See Ours."""
+        return self._traces(10_000_000)
+
     def _traces(self, limit: int) -> Any:
-        """The latest traces, page by page."""
+        """The latest traces, in the largest pages that MLflow allows."""
         traces: list[Any] = []
         token, ids = None, self._experiments()
         while len(traces) < limit:
@@ -220,6 +233,20 @@ class Client:
 
     def _points(self, run: Any, key: str) -> Any:
         return self.client.get_metric_history(run.info.run_id, key)
+
+
+class Fluent(Client):
+    """MLflow's function that returns traces as a DataFrame; it reads pages of 100."""
+
+    def _traces(self, limit: int) -> Any:
+        ids = self._experiments()
+        return self.mlflow.search_traces(locations=ids, max_results=limit, include_spans=False)
+
+    def as_table(self, job: str, result: Any) -> pa.Table:
+        """See Client."""
+        from mlflow.entities import Trace
+
+        return super().as_table(job, [Trace.from_json(text) for text in result["trace"]])
 
 
 def _of_trace(info: Any) -> tuple[Any, ...]:
@@ -391,4 +418,4 @@ def _bytes_of(uri: str) -> Bytes | Copied:
     return Copied(uri) if uri.startswith("postgresql") else Bytes(uri)
 
 
-READERS = {"ours": Ours, "store": Ours, "client": Client, "raw": Raw, "bytes": _bytes_of}
+READERS = {"ours": Ours, "store": Ours, "client": Client, "fluent": Fluent, "raw": Raw, "bytes": _bytes_of}

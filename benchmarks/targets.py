@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 _TIMES = {"wide": 30, "history": 100, "metric": 100, "experiments": 300, "top": 10}
 # Of a page: CPU as a multiple of importing pandas and mlflow, megabytes of the notebook, megabytes of the page.
 _PAGES = {"page_demo": (3.5, 1.4, 2.0), "page_120": (5.0, None, 3.5)}
-_TRACES = {"first_traces": "100 traces", "some_traces": "5,000 traces"}
+_TRACES = {
+    "screen_traces": "20 traces",
+    "first_traces": "100 traces",
+    "some_traces": "5,000 traces",
+    "all_traces": "all of 100,000 traces",
+}
+_OF_TRACES = {
+    "all_traces": "all of 100,000 traces",
+    "traces_csv": "`qualia traces --csv` of 100,000 traces",
+    "traces_json": "`qualia traces --json` of 100,000 traces",
+    "traces_executed": "the template `traces` of 100,000 traces",
+}
 _DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
@@ -49,11 +60,12 @@ def _targets(tables: Sequence[Table]) -> Iterator[Target]:
     bytes_ = [ratio for job in _TIMES for ratio in _ratios(tables, "bytes", ("folder",), job)]
     yield from _at_least("`mlruns` folder, against reading the bytes of its files", bytes_, 1 / 3)
     for kind, name in (("traces", "SQLite"), ("traces_postgresql", "PostgreSQL")):
-        for job, what in _TRACES.items():
-            ratios = _ratios(tables, "client", (kind,), job)
-            yield from _at_least(f"{name}, {what}, against MLflow's client", ratios, 30)
+        for reader, whose in (("client", "MLflow's client"), ("fluent", "`mlflow.search_traces`")):
+            for job, what in _TRACES.items():
+                yield from _at_least(f"{name}, {what}, against {whose}", _ratios(tables, reader, (kind,), job), 30)
         rows = {row.job: row for table in tables if table.kind == kind for row in table.rows}
-        yield from _at_most(f"{name}, all of 100,000 traces, peak memory", rows.get("all_traces"), "peak", 1000)
+        for job, what in _OF_TRACES.items():
+            yield from _at_most(f"{name}, {what}, peak memory", rows.get(job), "peak", 1000)
     largest = [table for table in tables if table.size == "most" and table.kind == "sqlite"]
     rows = {row.job: row for table in largest for row in table.rows}
     for job, limit in (("screen", 1000), ("runs", 1000), ("filtered", 1000), ("command", 1000), ("executed", 1000)):

@@ -28,15 +28,16 @@ class TraceSize:
         return f"{self.traces:,} traces, {self.traces * self.spans:,} spans, {2 * self.traces:,} assessments"
 
 
+# Numbers are in parentheses, since `||` comes before `%` in SQLite and after it in PostgreSQL.
 # Each statement fills a table from `numbered` (the traces, from 0) and `numbers`. Every 20th trace failed.
 _FAILED = "n.n % 20 = 7"
 _STATE = f"CASE WHEN {_FAILED} THEN 'ERROR' ELSE 'OK' END"
 _AT = f"({STARTED} + n.n * 1000)"
-_QUESTION = "'{\"question\": \"What does chapter ' || n.n % 977 || ' say about ' || n.n % 31 || '?\"}'"
-_ANSWER = "'{\"answer\": \"It says ' || n.n * 7919 % 1000003 || ', as the documents tell.\"}'"
+_QUESTION = "'{\"question\": \"What does chapter ' || (n.n % 977) || ' say about ' || (n.n % 31) || '?\"}'"
+_ANSWER = "'{\"answer\": \"It says ' || (n.n * 7919 % 1000003) || ', as the documents tell.\"}'"
 _USAGE = (
-    "'{\\\"input_tokens\\\": ' || 100 + n.n % 50 || ', \\\"output_tokens\\\": ' || 10 + n.n % 9"
-    " || ', \\\"total_tokens\\\": ' || 110 + n.n % 50 + n.n % 9 || '}'"
+    "'{\\\"input_tokens\\\": ' || (100 + n.n % 50) || ', \\\"output_tokens\\\": ' || (10 + n.n % 9)"
+    " || ', \\\"total_tokens\\\": ' || (110 + n.n % 50 + n.n % 9) || '}'"
 )
 _CONTENT = (
     '\'{"trace_id": "WUgN74m+iqauXeyUs2E9MA==", "span_id": "5cAuVZfadsc=", "parent_span_id": null, "name":'
@@ -50,30 +51,30 @@ _METADATA = {
     "mlflow.user": "'ada'",
     "mlflow.source.name": "'serve.py'",
     "mlflow.source.type": "'LOCAL'",
-    "mlflow.trace.user": "'user ' || n.n % 100",
-    "mlflow.modelId": "'m-' || n.n % 3",
-    "mlflow.sourceRun": "'run ' || n.n % 10",
+    "mlflow.trace.user": "'user ' || (n.n % 100)",
+    "mlflow.modelId": "'m-' || (n.n % 3)",
+    "mlflow.sourceRun": "'run ' || (n.n % 10)",
     "mlflow.trace_schema.version": "'3'",
     "mlflow.trace.infoFinalized": "'true'",
     "mlflow.traceInputs": _QUESTION,
     "mlflow.traceOutputs": _ANSWER,
     "mlflow.trace.sizeBytes": "'5120'",
-    "app.version": "'1.' || n.n % 4",
+    "app.version": "'1.' || (n.n % 4)",
 }
 _TAGS = {
     "mlflow.artifactLocation": "'/artifacts/' || n.trace_id",
     "mlflow.trace.spansLocation": "'TRACKING_STORE'",
-    "slice": "'slice ' || n.n % 5",
+    "slice": "'slice ' || (n.n % 5)",
 }
 _ASSESSMENTS = {
     "correctness": ("feedback", "CASE WHEN n.n % 3 = 0 THEN 'false' ELSE 'true' END", "LLM_JUDGE"),
-    "expected_answer": ("expectation", "'\"It says ' || n.n % 7 || '.\"'", "HUMAN"),
+    "expected_answer": ("expectation", "'\"It says ' || (n.n % 7) || '.\"'", "HUMAN"),
 }
 _INSERT_TRACES = (
     "INSERT INTO trace_info (request_id, experiment_id, timestamp_ms, execution_time_ms, status, request_preview,"
     " response_preview, trace_name, session_id, input_tokens, output_tokens, total_tokens, input_cost, output_cost,"
     f" total_cost) SELECT n.trace_id, n.experiment_id, {_AT}, 100 + n.n * 31 % 5000, {_STATE}, {_QUESTION}, {_ANSWER},"
-    " 'answer', 'session ' || n.n / 5, 100 + n.n % 50, 10 + n.n % 9, 110 + n.n % 50 + n.n % 9, 0.001, 0.002, 0.003"
+    " 'answer', 'session ' || (n.n / 5), 100 + n.n % 50, 10 + n.n % 9, 110 + n.n % 50 + n.n % 9, 0.001, 0.002, 0.003"
     " FROM numbered n"
 )
 _INSERT_SPANS = (
