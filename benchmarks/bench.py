@@ -127,7 +127,8 @@ class Bench:
         """The jobs on traces, and the commands that show, write and describe all of them."""
         for job in ("screen_traces", "first_traces", "some_traces", "all_traces"):
             # MLflow's function would read a thousand pages.
-            readers = ("ours", "client") if job == "all_traces" else ("ours", "client", "fluent")
+            readers: tuple[str, ...] = ("ours", "client", *(() if job == "all_traces" else ("fluent",)))
+            readers += ("bytes",) if uri.startswith("postgresql") else ()
             uris = dict.fromkeys(readers, uri)
             yield from self.row(job, lambda job, uris=uris: measure(job, uris, self.turns))
         traces = (*_QUALIA, "traces", "--tracking-uri", uri)

@@ -78,7 +78,8 @@ _HEAD = (
         "`MlflowClient.search_traces` in the largest pages that MLflow allows (500), which its documentation "
         "recommends for many traces, and by the function `mlflow.search_traces`, which returns a DataFrame and reads "
         "pages of 100. Targets are measured against both. The tables of qualia_lab hold what `qualia traces` shows: "
-        "the traces with run, user, model, tokens and cost, and their assessments, but not all tags and metadata. "
+        "the traces with run, user, model, tokens and cost, and their assessments, but not all tags and metadata; "
+        "the bytes alone of PostgreSQL are those of the same columns. "
         "A command is a whole process, compared with a script in a process of its own; most of its time is Python's "
         "start and imports."
     ),

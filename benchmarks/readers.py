@@ -405,6 +405,42 @@ class Copied(Raw):
         """See Ours."""
         return self._copied(f"SELECT run_uuid, key, step, timestamp, {_VALUE} FROM metrics WHERE key = '{METRIC}'")
 
+    def screen_traces(self) -> pa.Table:
+        """See Ours."""
+        return self._traces(f"LIMIT {TRACES_OF_A_SCREEN}")
+
+    def first_traces(self) -> pa.Table:
+        """See Ours."""
+        return self._traces(f"LIMIT {TRACES_OF_A_PAGE}")
+
+    def some_traces(self) -> pa.Table:
+        """See Ours."""
+        return self._traces(f"LIMIT {SOME_TRACES}")
+
+    def all_traces(self) -> pa.Table:
+        """See Ours."""
+        return self._traces("")
+
+    def _traces(self, limit: str) -> pa.Table:
+        """Traces with run, user and model, and what was said about them."""
+        latest = (
+            "FROM trace_info t WHERE experiment_id IN (SELECT experiment_id FROM experiments"
+            f" WHERE lifecycle_stage = 'active') ORDER BY timestamp_ms DESC, request_id {limit}"
+        )
+        metadata = (
+            f"(SELECT value FROM trace_request_metadata WHERE request_id = t.request_id AND key = '{key}')"
+            for key in ("mlflow.sourceRun", "mlflow.trace.user", "mlflow.modelId")
+        )
+        said = f"WHERE trace_id IN (SELECT request_id {latest})" if limit else ""
+        return self._copied(
+            "SELECT request_id, experiment_id, trace_name, status, timestamp_ms, execution_time_ms, request_preview,"
+            " response_preview, client_request_id, session_id, input_tokens, output_tokens, total_tokens, total_cost,"
+            f" {', '.join(metadata)} {latest}",
+            "SELECT trace_id, assessment_id, name, assessment_type, value, error, rationale, source_type, source_id,"
+            " run_id, span_id, overrides, valid, assessment_metadata, created_timestamp, last_updated_timestamp"
+            f" FROM assessments {said}",
+        )
+
     def _copied(self, *queries: str) -> pa.Table:
         size = 0
         with self.connection as connection:

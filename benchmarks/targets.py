@@ -106,7 +106,7 @@ def _ratios(tables: Iterable[Table], reader: str, kinds: Collection[str], job: s
             ours, other, bytes_alone = row.of("ours"), row.of(reader), row.of("bytes")
             if table.kind in kinds and row.job == job and ours and other:
                 where = f"{job} of {table.title.partition(' runs')[0]}"
-                if reader == "client" and table.kind in _DATABASES and bytes_alone:
+                if reader in ("client", "fluent") and bytes_alone and table.kind != "folder":
                     where += f"; for the bytes alone: {other.wall / bytes_alone.wall:.3g}×"
                 ratios.append((other.wall / ours.wall, where))
     return ratios
