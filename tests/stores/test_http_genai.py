@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pyarrow as pa
@@ -73,6 +74,25 @@ def test_links_of_many_runs_are_not_read_and_that_is_said(genai_server, monkeypa
     assert problem["subject"] == "links of traces to runs"
     assert "2 runs" in problem["reason"]
     assert stored(genai_server).read_traces(TraceQuery(), ("tags",)).problems.num_rows == 0
+
+
+def test_links_are_asked_for_only_where_traces_that_were_found_can_have_some(genai_server):
+    with recording_proxy(genai_server) as proxy:
+        store = stored(proxy.uri)
+        whole = store.read_traces(TraceQuery())
+        links = whole.links.to_pylist()
+        by_source: dict[str | None, list[str]] = {}
+        for row in whole.traces.to_pylist():
+            by_source.setdefault(row["run_id"], []).append(row["trace_id"])
+        assert len(links) > 1 and {None} < by_source.keys()
+        for source, trace_ids in by_source.items():
+            proxy.requests.clear()
+            found = store.read_traces(TraceQuery(trace_ids=tuple(trace_ids)))
+            bodies = [json.loads(asked[len(path) :]) for path, asked, _ in proxy.requests if "sourceRun" in asked]
+            filters = [body["filter"] for body in bodies]
+            assert filters and all(("IS NULL" in text) == (source is None) for text in filters)
+            assert not [text for text in filters if f"run_id = '{source}'" in text]
+            assert found.links.to_pylist() == [row for row in links if row["trace_id"] in trace_ids]
 
 
 def test_the_server_evaluates_states_and_times(genai_server):

@@ -428,7 +428,7 @@ class HttpStore(Closing):
         )
 
     def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
-        """The traces that match, without spans. Links to runs are read for at most 50 runs, see `problems`."""
+        """The traces that match, without spans. Links to runs are read for at most 100 runs, see `problems`."""
         experiment_ids = list(query.experiment_ids or self._experiments("active"))
 
         def runs(limit: int) -> list[str]:

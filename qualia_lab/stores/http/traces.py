@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from qualia_lab.stores.trace_rows import experiment_of, trace_id_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import pyarrow as pa
+
     from qualia_lab.genai_tables import TracePart, TraceQuery
     from qualia_lab.query.traces import ReadSpans
     from qualia_lab.stores.http.rest import RestClient
@@ -37,11 +40,32 @@ _FEW = 20
 _EXPERIMENTS_PER_REQUEST = 50
 _TRACES_PER_REQUEST = 100
 _CONCURRENCY = 4
-_MOST_LINKING_RUNS = 50
+_MOST_LINKING_RUNS = 100
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
 _LATEST_FIRST = "timestamp_ms DESC"
+_TIME = "attributes.timestamp_ms"
 _STATES, _ORDERED = ("OK", "ERROR", "IN_PROGRESS"), ("<", "<=", ">", ">=")
 NO_TRACES = "the server has no endpoint for them: MLflow before 2.14 stores none"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Traces whose links are asked for.
+
+    Attributes:
+        sources: the runs that they were made in; None for those that were made in none.
+        times: a further condition that all of them meet, on when they were requested.
+    """
+
+    sources: frozenset[str | None]
+    times: str
+
+
+def _found(traces: pa.Table) -> _Found:
+    """What these traces (schema.TRACES) have in common."""
+    times = traces.column("request_time").to_pylist()
+    between = "" if None in times else f" AND {_TIME} >= {min(times)} AND {_TIME} < {max(times) + 1}"
+    return _Found(frozenset(traces.column("run_id").to_pylist()), between)
 
 
 class ServerTraces:
@@ -94,7 +118,7 @@ class ServerTraces:
         tables = merged(pages)
         if "links" in needed and tables.traces.num_rows:
             if not query.run_ids or "links" in wanted:
-                self._add_links(experiment_ids, runs, links, rows)
+                self._add_links(experiment_ids, runs, _found(tables.traces), links, rows)
             tables = with_links(tables, links, rows)
         return in_order(tables, chosen_ids(query, tables, read_spans), wanted)
 
@@ -193,10 +217,15 @@ class ServerTraces:
                 # Before MLflow had links.
                 yield from self._search(batch, f"request_metadata.`mlflow.sourceRun` = '{run_id}'", budget=budget)
 
-    def _linked(self, run_id: str, experiment_ids: Sequence[str], budget: Budget) -> list[Json]:
-        """The traces that are linked to a run and were not made in it; also its own if the server cannot tell."""
+    def _linked(self, run_id: str, experiment_ids: Sequence[str], found: _Found, budget: Budget) -> list[Json]:
+        """The traces that are linked to a run and were not made in it; also its own if the server cannot tell.
+
+        Only those are asked for that can be among the traces found.
+        """
         source = "request_metadata.`mlflow.sourceRun`"
-        conditions = [f"attributes.run_id = '{run_id}' AND {source} {other}" for other in (f"!= '{run_id}'", "IS NULL")]
+        others = [f"!= '{run_id}'"] if found.sources - {None, run_id} else []
+        others += ["IS NULL"] if None in found.sources else []
+        conditions = [f"attributes.run_id = '{run_id}' AND {source} {other}{found.times}" for other in others]
         try:
             return [
                 info
@@ -213,6 +242,7 @@ class ServerTraces:
         self,
         experiment_ids: Sequence[str],
         runs: Callable[[int], list[str]],
+        found: _Found,
         links: dict[str, dict[str, None]],
         rows: GenAIRows,
     ) -> None:
@@ -229,7 +259,7 @@ class ServerTraces:
         budget = Budget(self._client.uri.safe, "traces")
 
         def search(run_id: str) -> list[str]:
-            return [trace_id_of(info) for info in self._linked(run_id, experiment_ids, budget)]
+            return [trace_id_of(info) for info in self._linked(run_id, experiment_ids, found, budget)]
 
         for run_id, trace_ids in zip(others, in_parallel(search, others, _CONCURRENCY), strict=True):
             for trace_id in trace_ids:
@@ -324,5 +354,5 @@ def _sent(text: str) -> tuple[str, bool]:
         if part.field.key == "state" and part.operator == "=" and part.value in _STATES:
             sent.append(f"attributes.status = '{part.value}'")
         elif part.field.key == "request_time" and part.operator in _ORDERED and type(part.value) is int:
-            sent.append(f"attributes.timestamp_ms {part.operator} {part.value}")
+            sent.append(f"{_TIME} {part.operator} {part.value}")
     return " AND ".join(sent), len(sent) == len(parts)
