@@ -41,6 +41,7 @@ def group_means(
     ranked: Mapping[str, str] | None = None,
     beside: tuple[Mapping[str, str], str] | None = None,
     order: Sequence[str] = (),
+    run_names: Mapping[str, str] | None = None,
 ) -> Chart:
     """Draw a row per configuration, best mean first; of more than `limit` the first ones, as the note says.
 
@@ -56,13 +57,16 @@ def group_means(
             for the fewest factors that distinguish the groups.
         order: the runs of the notebook, the leading ones first; a configuration has the colour of its first run (see
             colours.run_styles), and one that does not lead is grey. () for one colour.
+        run_names: the name of each run as it was logged, for configurations that have few factors in common.
     """
     scored = [group for group in groups if group.values]
     if ranked is None:
         scored.sort(key=lambda group: _sort_key(group, greater_is_better))
     names = short_labels([group.configuration for group in scored]) if ranked is None else ranked
     shown = scored[:limit]
-    beside_names, about_names = beside or narrow_names([group.configuration for group in scored], _NAME_WIDTH)
+    beside_names, about_names = beside or narrow_names(
+        [group.configuration for group in scored], _NAME_WIDTH, run_names
+    )
     ticks = [f"{beside_names[group.run_ids[0]]} ({_n(group)})" for group in shown]
     label = statistic_label(statistic, metric)
     direction_words = direction(greater_is_better)

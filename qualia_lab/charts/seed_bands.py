@@ -18,7 +18,7 @@ from qualia_lab.charts.metric_history import chosen_by, concatenated, history_ax
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.seed_bands import SeedBand, SeedBands
     from qualia_lab.charts.marks import Mark
@@ -39,6 +39,7 @@ def seed_bands_chart(
     total: int | None = None,
     left_out: Sequence[tuple[str, int]] = (),
     unfinished: Sequence[tuple[str, int]] = (),
+    run_names: Mapping[str, str] | None = None,
 ) -> Chart:
     """Draw the mean or median of each configuration as a line, with its spread as a band.
 
@@ -55,6 +56,7 @@ def seed_bands_chart(
         total: the total number of configurations if `configurations` is a sample of them.
         left_out: (reason, number of runs) pairs of the runs that are in no configuration.
         unfinished: (reason, number of runs) pairs of the unfinished runs that are in a configuration.
+        run_names: the name of each run as it was logged, for configurations that have few factors in common.
     """
     ranked = _ranked(bands.bands, greater_is_better)
     runs = {band.place: " ".join(configurations[band.place].run_ids) for band in ranked}
@@ -70,7 +72,7 @@ def seed_bands_chart(
         band.middle for band in background
     ]
     y_axis, outlier_note = robust_axis(bands.key, y_values, log=log_y)
-    own_names, about_names = narrow_names(configurations, _NAME_WIDTH)
+    own_names, about_names = narrow_names(configurations, _NAME_WIDTH, run_names)
     names = list(own_names.values())
     x_axis = history_axis(bands, concatenated([band.x for band in ranked]))
     marks: list[Mark] = []

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.analysis.answer import answers_of
 from qualia_lab.analysis.contrasts import cells_of
 from qualia_lab.analysis.effects import ALPHA, candidate_crossings, candidate_effects, clear_crossings, clear_effects
-from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.findings.naming import whole_names
 from qualia_lab.analysis.over_problems import over_problems
 from qualia_lab.analysis.spread_compare import seed_spread
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import no_direction
+from qualia_lab.study.left_out import names_of
 from qualia_lab.study.one_factor import one_factor_sets
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
     answer = answer_or_message(loaded, task)
     if isinstance(answer, Message):
         return answer
-    names = short_labels([group.configuration for group in answer.groups])
+    names = whole_names([group.configuration for group in answer.groups], names_of(loaded.tables))
     repeated = [one.values for one in answer.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
     spread = seed_spread(repeated)
     over = over_problems(answer.groups)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.findings.naming import whole_names
 from qualia_lab.analysis.models import model_folders, named_models
 from qualia_lab.analysis.scores import scores
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.group_tables import best_first, headings, why_n
+from qualia_lab.study.left_out import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +35,10 @@ def candidate_table(
     others = {key: scores(loaded.tables, key).values for key in metrics if key not in {one.metric for one in groups}}  # noqa: PD011 - of no DataFrame
     took, models = _took(loaded), _models(loaded, [group.best_run for group in shown])
     names: dict[str, str] = {}
+    run_names = names_of(loaded.tables)
     for task in loaded.study.tasks:
-        names |= short_labels([one.configuration for one in groups if one.experiment_id == task.experiment_id])
+        own = [one.configuration for one in groups if one.experiment_id == task.experiment_id]
+        names |= whole_names(own, run_names)
     rows = []
     for group in shown:
         run_ids = group.run_ids

@@ -15,6 +15,7 @@ from qualia_lab.errors import StoreError
 from qualia_lab.inventory import is_number
 from qualia_lab.runs.answers import answers
 from qualia_lab.runs.history_charts import competing
+from qualia_lab.study.left_out import names_of
 from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _groups(loaded: Loaded, finding: Finding, task: Task, *, only_named: bool = 
         return None
     named = set(finding.run_ids)
     groups = [group for group in answer.groups if not only_named or not named.isdisjoint(group.run_ids)]
-    names, _ = narrow_names([group.configuration for group in groups], small.NAME_WIDTH)
+    names, _ = narrow_names([group.configuration for group in groups], small.NAME_WIDTH, names_of(loaded.tables))
     return small.levels_evidence(
         [(names[group.run_ids[0]], _values(group)) for group in groups],
         answer.leader.metric,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
-from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.findings.naming import whole_names
 from qualia_lab.analysis.scores import statistic_label
 from qualia_lab.errors import NothingToCompare
 from qualia_lab.escaping import one_line
+from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def baseline_table(loaded: Loaded, task: Task, metric: str | None, statistic: st
         raise NothingToCompare("There is no configuration to compare.", "Name a metric that was logged.")
     started = dict(zip(loaded.tables.run_ids, loaded.tables.runs.column("start_time").to_pylist(), strict=True))
     table = compare_to_baseline(groups, *choose_baseline(groups, started, wanted))
-    labels = short_labels([group.configuration for group in groups])
+    labels = whole_names([group.configuration for group in groups], names_of(loaded.tables))
     head = headings(loaded, metric, statistic)
     differences = {one.group.run_ids[0]: one for one in table.differences}
     ordered = [differences[one.run_ids[0]] for one in best_first(one.group for one in table.differences)]

@@ -17,6 +17,7 @@ from qualia_lab.escaping import one_line
 from qualia_lab.runs.leading import are_repeated
 from qualia_lab.runs.message import ASIDE, Message
 from qualia_lab.runs.values import excluded_counts
+from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import FINISHED, kind_of, statuses_of
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def bands_chart(
         total=len(configurations),
         left_out=excluded_counts(loaded, task),
         unfinished=[(status[run_id].lower(), 1) for run_id in run_ids if status[run_id] != FINISHED],
+        run_names=names_of(loaded.tables),
     )
 
 
@@ -193,7 +195,7 @@ def _panel_groups(loaded: Loaded, task: Task) -> tuple[list[RunGroup] | None, st
     configured = [one for one in loaded.study.in_task(task) if not run_ids.isdisjoint(one.run_ids)]
     if not are_repeated(len(configured), len(run_ids)):
         return None, ""
-    names, about_names = narrow_names(configured, GROUP_NAME_WIDTH)
+    names, about_names = narrow_names(configured, GROUP_NAME_WIDTH, names_of(loaded.tables))
     groups = [
         RunGroup(
             names[one.run_ids[0]],

@@ -6,9 +6,10 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.findings.naming import whole_names
 from qualia_lab.columns import whole
 from qualia_lab.runs.values import all_values
+from qualia_lab.study.left_out import names_of
 from qualia_lab.tables import rows_with
 from qualia_lab.times import possible_runs
 
@@ -101,9 +102,10 @@ def _runs(loaded: Loaded, run_ids: Sequence[str]) -> list[dict[str, Any]]:
 def _configurations(loaded: Loaded, run_ids: frozenset[str]) -> list[dict[str, Any]]:
     """Return the configurations of these runs, named as in tables and charts."""
     configurations = []
+    run_names = names_of(loaded.tables)
     for task in loaded.study.tasks:
         own = loaded.study.in_task(task)
-        names = short_labels(own)
+        names = whole_names(own, run_names)
         configurations += [
             {
                 "name": names[one.run_ids[0]],

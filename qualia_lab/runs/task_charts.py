@@ -31,8 +31,15 @@ def group_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Char
 
     better = loaded.better(metric)
     groups = loaded.groups_of(task, metric, statistic)
-    order = loaded.colour_order(task)
-    return group_means(groups, loaded.labels, metric, statistic=statistic, greater_is_better=better, order=order)
+    return group_means(
+        groups,
+        loaded.labels,
+        metric,
+        statistic=statistic,
+        greater_is_better=better,
+        order=loaded.colour_order(task),
+        run_names=names_of(loaded.tables),
+    )
 
 
 def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:

@@ -69,6 +69,35 @@ def test_names_that_would_be_mostly_dashes_keep_their_factors():
     assert len(set(names.values())) == 6
 
 
+def models_of_several_libraries(names):
+    """Runs of which each kind of model has params of its own."""
+    runs = [
+        Run(name, {f"{kind}_{option}": place for option in range(4)}, {"val_auc": 0.8 + place / 100})
+        for place, (kind, name) in enumerate(zip("aabcd", names, strict=True))
+    ]
+    return runs_of(PlantedStore({"e": runs}))
+
+
+def test_models_with_few_params_in_common_are_called_as_their_runs():
+    names = ["Random Forest", "Extra Trees", "Gradient Boosting", "Ridge", "Naive Bayes"]
+    runs = models_of_several_libraries(names)
+    own = dict(zip(runs.study.task_of, ["Random Forest", "Random Forest", *names[2:]], strict=True))
+    named, words = narrow_names(runs.study.configurations, 30, own)
+    assert words == ""
+    assert list(named.values()) == ["Random Forest (a_0=0)", "Random Forest (a_0=1)", *names[2:]]
+    for chart in (runs.plot.groups(), runs.plot.answer(), runs.plot.bands("val_auc")):
+        texts = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", chart.svg()))
+        assert all(name in texts for name in names), (chart.title, texts)
+
+
+def test_names_that_mlflow_chose_are_not_those_of_configurations():
+    names = ["bold-shrike-1", "calm-owl-22", "big-cat-333", "mad-dog-4", "red-ant-55"]
+    runs = models_of_several_libraries(names)
+    named, _ = narrow_names(runs.study.configurations, 30, dict(zip(runs.study.task_of, names, strict=True)))
+    assert not set(named.values()) & set(names)
+    assert all("=" in name for name in named.values()), named
+
+
 def test_charts_of_configurations_never_show_pieces_of_names():
     runs = sweep()
     for chart in (runs.plot.history("val_auc"), runs.plot.groups(), runs.plot.answer(), runs.plot.bands("val_auc")):

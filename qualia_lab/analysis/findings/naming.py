@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import MOST_NAMED, number
-from qualia_lab.analysis.groups import distinguishing_params
+from qualia_lab.analysis.groups import distinguishing_params, short_labels
 from qualia_lab.escaping import DASH, one_line
 from qualia_lab.inventory import is_number
 from qualia_lab.names import distinct_names
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 _LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
 _BRIEF = 60  # characters of a brief name
+_LEAST_OF_NAME = 8  # characters of a run name before values in brackets
 _LONG_NUMBER = 7  # characters up to which a number is not rounded
+_CHOSEN_BY_MLFLOW = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # `bold-shrike-123`
 
 
 def configuration_names(
@@ -68,15 +72,21 @@ def configuration_names(
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, names, strict=True)}
 
 
-def _tell_more(runs: Sequence[str], keys: Iterable[str], values: Sequence[Mapping[str, str | None]]) -> bool:
-    """Whether run names tell more than factors: the configurations have none in common, as models of several libraries.
+def _tell_more(runs: Sequence[str], keys: Collection[str], values: Sequence[Mapping[str, str | None]]) -> bool:
+    """Whether run names tell more than factors: few configurations have the same, as models of several libraries.
+
+    That is so if they have none in common, or if most have no value of a factor that would be named. Names that MLflow
+    chose for want of another tell nothing.
 
     Args:
         runs: The common run name of each configuration, "" if it has none.
         keys: The factors that would be named.
         values: The factors of each configuration.
     """
-    return all(runs) and not set(keys).intersection(*map(_factors_set, values))
+    if not all(runs) or all(map(_CHOSEN_BY_MLFLOW.fullmatch, runs)):
+        return False
+    own = [_factors_set(of) for of in values]
+    return not set(keys).intersection(*own) or 2 * sum(len(of.intersection(keys)) for of in own) < len(own) * len(keys)
 
 
 def _own_settings(keys: Sequence[str], factors: Sequence[str], values: Mapping[str, str | None]) -> list[str]:
@@ -103,8 +113,8 @@ def _common_run_name(configuration: Configuration, run_names: Mapping[str, str])
 def brief_names(configurations: Sequence[Configuration], run_names: Mapping[str, str] | None = None) -> dict[str, str]:
     """Name all configurations of one task by the fewest factors that distinguish them, with rounded values.
 
-    Configurations that have none of these factors in common are called by their run names; equal ones have the factors
-    in brackets.
+    Configurations that have few of these factors in common are called by their run names; where several have the same
+    one, the factors that distinguish these are in brackets.
 
     Args:
         configurations: The configurations.
@@ -113,17 +123,65 @@ def brief_names(configurations: Sequence[Configuration], run_names: Mapping[str,
     Returns:
         The name of each configuration, by the id of its first run; no two are equal.
     """
-    keys, names, rows = _short_settings(configurations)
-    shown = [
-        ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True) if value is not None)
-        or (f"no {', '.join(names)}" if keys else "all runs")
-        for row in rows
-    ]
-    runs = [_common_run_name(configuration, run_names or {}) for configuration in configurations]
-    if _tell_more(runs, keys, [dict(configuration.params) for configuration in configurations]):
-        shown = [f"{run} ({name})" if runs.count(run) > 1 else run for run, name in zip(runs, shown, strict=True)]
+    runs = _telling_run_names(configurations, run_names or {})
+    shown = _by_runs(configurations, runs) if runs else _by_factors(configurations)
     cut = distinct_names(shown, [configuration.run_ids[0] for configuration in configurations], width=_BRIEF)
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, cut, strict=True)}
+
+
+def _telling_run_names(configurations: Sequence[Configuration], run_names: Mapping[str, str]) -> list[str]:
+    """The common run name of each configuration if these tell more than factors, else none."""
+    runs = [_common_run_name(configuration, run_names) for configuration in configurations]
+    keys = distinguishing_params(configurations)
+    return runs if _tell_more(runs, keys, [dict(configuration.params) for configuration in configurations]) else []
+
+
+def _by_factors(configurations: Sequence[Configuration]) -> list[str]:
+    """`lr=0.1, depth=3`, the factors that distinguish configurations; one that has none of them has one of its own."""
+    keys, names, rows = _short_settings(configurations)
+    settings = [_factors_set(dict(configuration.params)) for configuration in configurations]
+    having = Counter(key for own in settings for key in own)
+    shown = []
+    for row, own, configuration in zip(rows, settings, configurations, strict=True):
+        words = [f"{name}={value}" for name, value in zip(names, row, strict=True) if value is not None]
+        if keys and not words:
+            words = _own_settings(sorted(key for key in own if having[key] == 1)[:1], [], dict(configuration.params))
+        shown.append(", ".join(words) or (f"no {', '.join(names)}" if keys else "all runs"))
+    return shown
+
+
+def _by_runs(configurations: Sequence[Configuration], runs: Sequence[str], width: int | None = None) -> list[str]:
+    """`Random Forest (n_jobs=-1)`: run names, and where several have the same what distinguishes these.
+
+    With a width, names that do not fit are the beginning of the run name and the values: `Random F… (-1)`.
+    """
+    named = dict(zip((configuration.run_ids[0] for configuration in configurations), runs, strict=True))
+    for run, count in Counter(runs).items():
+        if count == 1:
+            continue
+        same = [one for one, name in zip(configurations, runs, strict=True) if name == run]
+        _, _, rows = _short_settings(same)
+        for configuration, factors, row in zip(same, _by_factors(same), rows, strict=True):
+            name = f"{run} ({factors})"
+            if width is not None and len(name) > width:
+                values = f" ({', '.join(DASH if value is None else value for value in row)})"
+                name = one_line(run, max(_LEAST_OF_NAME, width - len(values))) + values
+            named[configuration.run_ids[0]] = name
+    return list(named.values())
+
+
+def whole_names(configurations: Sequence[Configuration], run_names: Mapping[str, str]) -> dict[str, str]:
+    """Name all configurations of one task for a table: by run names where these tell more, else by whole values.
+
+    Args:
+        configurations: The configurations.
+        run_names: The name of each run, by its id.
+
+    Returns:
+        The name of each configuration, by the id of its first run; no two are equal.
+    """
+    runs = _telling_run_names(configurations, run_names)
+    return short_labels(configurations) if not runs else brief_names(configurations, run_names)
 
 
 def narrow_names(
@@ -144,8 +202,10 @@ def narrow_names(
     if all(len(name) <= width for name in named.values()):
         return named, ""
     _, keys, rows = _short_settings(configurations)
-    if 2 * sum(value is None for row in rows for value in row) > len(rows) * len(keys):  # mostly dashes
-        return dict(zip(named, distinct_names(list(named.values()), list(named), width=width), strict=True)), ""
+    runs = _telling_run_names(configurations, run_names or {})
+    if runs or 2 * sum(value is None for row in rows for value in row) > len(rows) * len(keys):  # mostly dashes
+        whole = _by_runs(configurations, runs, width) if runs else list(named.values())
+        return dict(zip(named, distinct_names(whole, list(named), width=width), strict=True)), ""
     # A value that is not there keeps its place, except at the end.
     shown = [", ".join(DASH if value is None else value for value in row).rstrip(f" ,{DASH}") or DASH for row in rows]
     cut = distinct_names(shown, list(named), width=width)
