@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_RUNS = 2_000
 _MAX_VALUES = 200_000  # params, metrics and tags of all runs
 _MAX_TEXT = 1_000  # characters of the value of a param or tag
+_LEADING = 20  # runs or configurations of a task that a page shows on paper, where it does not show all
 _SYSTEM = "mlflow."  # tags that MLflow sets, and not the user
 
 
@@ -36,7 +37,8 @@ def page_data(loaded: Loaded, *, max_runs: int = MAX_RUNS, max_values: int = _MA
         max_values: of more params, metrics and tags than this in all, fewer runs are returned.
 
     Returns:
-        `runs`, `configurations`, `objectives` (keys of metrics), and `of`: how many runs there are in all.
+        `runs`, `configurations`, `objectives` (keys of metrics), `leading` (the ids of the leading runs of each task),
+        and `of`: how many runs there are in all.
     """
     tables = loaded.tables
     values = tables.params.num_rows + tables.metrics.num_rows + tables.tags.num_rows
@@ -46,6 +48,12 @@ def page_data(loaded: Loaded, *, max_runs: int = MAX_RUNS, max_values: int = _MA
         "runs": _runs(loaded, run_ids),
         "configurations": _configurations(loaded, frozenset(run_ids)),
         "objectives": list(dict.fromkeys(task.objective.key for task in loaded.study.tasks if task.objective)),
+        "leading": [
+            run_id
+            for task in loaded.study.tasks
+            for entry in loaded.colour_order(task)[:_LEADING]
+            for run_id in entry.split()
+        ],
         "of": len(loaded),
     }
 

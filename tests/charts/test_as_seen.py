@@ -85,6 +85,9 @@ def test_models_with_few_params_in_common_are_called_as_their_runs():
     named, words = narrow_names(runs.study.configurations, 30, own)
     assert words == ""
     assert list(named.values()) == ["Random Forest (a_0=0)", "Random Forest (a_0=1)", *names[2:]]
+    narrow, words = narrow_names(runs.study.configurations, 15, own)
+    assert list(narrow.values())[:2] == ["Random For… (0)", "Random For… (1)"]
+    assert words == "In brackets: values of a_0."
     for chart in (runs.plot.groups(), runs.plot.answer(), runs.plot.bands("val_auc")):
         texts = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", chart.svg()))
         assert all(name in texts for name in names), (chart.title, texts)

@@ -462,12 +462,9 @@ def test_long_parts_of_a_page_are_printed_without_losing_headers_or_leaving_page
             gallery._repr_html_(),
         )
         assert sum(abs(end - ends[0]) < 2 for end in ends) == in_row
-    code = page.locator(".made .highlight pre").first
-    assert code.evaluate(style, "columnCount") == "auto"
-    code.evaluate("(one) => one.append(...Array.from({length: 300}, () => document.createElement('span')))")
-    assert code.evaluate(style, "columnCount") == "3", "hundreds of ids"
     page.locator("#groups tbody").evaluate(
-        "(one) => { for (let copy = 0; copy < 150; copy++) one.insertRow().insertCell().textContent = 'copied' }"
+        """(one) => { for (let copy = 0; copy < 50; copy++)
+        Object.assign(one.insertRow().insertCell(), { textContent: 'copied', style: 'height: 60px' }) }"""
     )
     page.locator("#groups thead button").first.evaluate("(one) => one.textContent = 'repeated'")
     page.locator("main").evaluate(
@@ -483,6 +480,91 @@ def test_long_parts_of_a_page_are_printed_without_losing_headers_or_leaving_page
     for part in range(30):
         [shown] = [text for text in texts if f"chart-{part}." in text]
         assert f"said-{part}." in shown, "a heading and its text are on the page of their chart"
+
+
+@pytest.mark.browser
+def test_long_tables_are_shortened_on_paper_and_say_so(tmp_path, open_offline):
+    many, of_runs = 1_000, [f"run-{index}" for index in range(1_000)]
+    ids = [f"{index:032x}" for index in range(many)]
+    runs = [
+        run(0) | {"id": ids[index], "label": of_runs[index], "status": "FAILED" if index % 10 == 5 else "FINISHED"}
+        for index in range(many)
+    ]
+    data = DATA | {"runs": runs, "configurations": [], "leading": ids[900:930], "of": many}
+    overview = frame_html(pd.DataFrame({"value": range(many)}, index=of_runs))
+    node = v4.new_notebook(
+        cells=[
+            cell("loading", "\n".join(ids), {"text/html": "runs", RUNS_MIME: data}),
+            markdown("overview:heading", "## Overview"),
+            cell("overview", "runs.overview()", {"text/html": overview}),
+            cell(
+                "params", "runs.params", {"text/html": frame_html(pd.DataFrame({"key": [f"k{n}" for n in range(70)]}))}
+            ),
+            *(
+                cell(f"run:{ids[i]}", "show", {"text/html": f"<details><summary>{of_runs[i]}</summary>x</details>"})
+                for i in range(61)
+            ),
+        ]
+    )
+    opened = open_offline(export_html(node, tmp_path / "page.html", title="many"))
+    page = opened.page
+    visible = "all => all.filter((one) => one.checkVisibility()).map((one) => one.querySelector('th').textContent)"
+    rows = page.locator("#overview tbody tr")
+    assert len(rows.evaluate_all(visible)) == many
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    failed = [name for index, name in enumerate(of_runs) if index % 10 == 5]
+    assert set(page.locator("table").first.locator("tbody tr").evaluate_all(visible)) == {
+        *of_runs[900:920],
+        *failed[:20],
+    }
+    assert page.locator("p.on-paper").all_inner_texts() == [
+        "On paper: 40 of 1,000 rows: 20 of leading runs, 20 of the 100 of failed or killed runs. The page (HTML) has all.",
+        "On paper: 40 of 70 rows: the first 40. The page (HTML) has all.",
+        "On paper: 40 of 61 runs: 6 of failed or killed runs, the first 34 others. The page (HTML) has all.",
+    ]
+    code = page.locator("pre.on-paper").inner_text()
+    assert "# On paper without 920 of 1,000 lines, which the page (HTML) has" in code
+    assert ids[0] in code
+    assert ids[-1] in code
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert page.locator(".on-paper").count() == 0
+    assert len(rows.evaluate_all(visible)) == many
+    assert opened.complaints == []
+
+
+@pytest.mark.browser
+def test_wide_tables_are_printed_in_parts_that_begin_with_the_first_column(tmp_path, open_offline):
+    names = [f"some-long-name-of-a-run-{index}" for index in range(8)]
+    columns = {f"metric_{index}": [f"{index}.{row}" for row in range(8)] for index in range(30)}
+    frame = pd.DataFrame({"when": pd.to_datetime(["2026-11-29 10:00:07"] * 8), **columns}, index=names)
+    narrow = pd.DataFrame({"value": range(8)}, index=names)
+    node = v4.new_notebook(
+        cells=[
+            markdown("overview:heading", "## Overview"),
+            cell("overview", "runs.overview()", {"text/html": frame_html(frame)}, {"text/html": frame_html(narrow)}),
+        ]
+    )
+    page = open_offline(export_html(node, tmp_path / "page.html", title="wide"), width=703).page
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    parts = page.locator("table.on-paper")
+    assert parts.count() > 2
+    shown = []
+    for part in parts.all():
+        assert part.locator("tbody th").all_inner_texts() == names
+        assert float(part.evaluate("(one) => getComputedStyle(one).fontSize").removesuffix("px")) > 8.5  # 6.4 points
+        assert part.bounding_box()["x"] + part.bounding_box()["width"] <= 704
+        shown += part.locator("thead th").all_inner_texts()[1:]
+    assert [name.strip() for name in shown] == list(frame.columns)
+    assert page.locator("#overview table:visible").count() == parts.count() + 1
+    assert parts.first.locator("caption").inner_text().startswith("columns 1 to ")
+    days = parts.first.locator(".day")
+    assert days.count() == 8
+    assert len(set(days.evaluate_all("all => all.map((one) => one.getClientRects().length)"))) == 1
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#overview table").count() == 2
 
 
 @pytest.mark.browser

@@ -124,7 +124,7 @@ def brief_names(configurations: Sequence[Configuration], run_names: Mapping[str,
         The name of each configuration, by the id of its first run; no two are equal.
     """
     runs = _telling_run_names(configurations, run_names or {})
-    shown = _by_runs(configurations, runs) if runs else _by_factors(configurations)
+    shown = _by_runs(configurations, runs)[0] if runs else _by_factors(configurations)
     cut = distinct_names(shown, [configuration.run_ids[0] for configuration in configurations], width=_BRIEF)
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, cut, strict=True)}
 
@@ -150,24 +150,29 @@ def _by_factors(configurations: Sequence[Configuration]) -> list[str]:
     return shown
 
 
-def _by_runs(configurations: Sequence[Configuration], runs: Sequence[str], width: int | None = None) -> list[str]:
+def _by_runs(
+    configurations: Sequence[Configuration], runs: Sequence[str], width: int | None = None
+) -> tuple[list[str], list[str]]:
     """`Random Forest (n_jobs=-1)`: run names, and where several have the same what distinguishes these.
 
-    With a width, names that do not fit are the beginning of the run name and the values: `Random F… (-1)`.
+    With a width, names that do not fit are the beginning of the run name and the values, `Random F… (-1)`, of the
+    factors that are returned beside the names.
     """
+    unnamed: list[str] = []
     named = dict(zip((configuration.run_ids[0] for configuration in configurations), runs, strict=True))
     for run, count in Counter(runs).items():
         if count == 1:
             continue
         same = [one for one, name in zip(configurations, runs, strict=True) if name == run]
-        _, _, rows = _short_settings(same)
+        _, keys, rows = _short_settings(same)
         for configuration, factors, row in zip(same, _by_factors(same), rows, strict=True):
             name = f"{run} ({factors})"
             if width is not None and len(name) > width:
                 values = f" ({', '.join(DASH if value is None else value for value in row)})"
                 name = one_line(run, max(_LEAST_OF_NAME, width - len(values))) + values
+                unnamed += keys
             named[configuration.run_ids[0]] = name
-    return list(named.values())
+    return list(named.values()), list(dict.fromkeys(unnamed))
 
 
 def whole_names(configurations: Sequence[Configuration], run_names: Mapping[str, str]) -> dict[str, str]:
@@ -204,8 +209,9 @@ def narrow_names(
     _, keys, rows = _short_settings(configurations)
     runs = _telling_run_names(configurations, run_names or {})
     if runs or 2 * sum(value is None for row in rows for value in row) > len(rows) * len(keys):  # mostly dashes
-        whole = _by_runs(configurations, runs, width) if runs else list(named.values())
-        return dict(zip(named, distinct_names(whole, list(named), width=width), strict=True)), ""
+        whole, unnamed = _by_runs(configurations, runs, width) if runs else (list(named.values()), [])
+        about = f"In brackets: values of {', '.join(unnamed)}." if unnamed else ""
+        return dict(zip(named, distinct_names(whole, list(named), width=width), strict=True)), about
     # A value that is not there keeps its place, except at the end.
     shown = [", ".join(DASH if value is None else value for value in row).rstrip(f" ,{DASH}") or DASH for row in rows]
     cut = distinct_names(shown, list(named), width=width)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SCRIPTS = (
     *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "zoom", "pictures"),
     "contents",
+    "paper",
     "start",
 )
 # In the head of a page of a watch; content of a notebook is sanitized and has none.

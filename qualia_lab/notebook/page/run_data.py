@@ -38,6 +38,7 @@ def embedded_runs(cells: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
         "configurations": configurations,
         "of": of if isinstance(of, int) else len(runs),
         "objectives": [one for one in found.get("objectives") or () if isinstance(one, str)],
+        "leading": [one for one in found.get("leading") or () if isinstance(one, str)],
     }
 
 

@@ -10,7 +10,7 @@ const elementsOf = new Map(); // run id → elements
 
 function readData() {
   const script = document.querySelector("body > script[type='application/json']");
-  return script ? JSON.parse(script.textContent) : { runs: [], configurations: [], of: 0, objectives: [] };
+  return script ? JSON.parse(script.textContent) : { runs: [], configurations: [], of: 0, objectives: [], leading: [] };
 }
 
 function uniqueMap(pairs) {

@@ -7,3 +7,4 @@ startCharts();
 startZoom();
 startPictures();
 startContents();
+startPaper();

@@ -79,26 +79,57 @@ function drawBars(rows, cells) {
 
 // The characters that the columns need so that no word in them breaks; print chooses the size of the text by them.
 const LONGEST_WORD = 12; // longer ones, such as ids, break, but no mean with its interval does
+const OF_SENTENCE = 20; // of a column of sentences or names, whose rows would else be high
+const SENTENCE = 40;
 const BETWEEN_COLUMNS = 1.5;
 const BOLD = 3; // characters that a mean with its interval is wider in bold
+const BOLD_HEADER = 1.1; // times as wide as other text
 const MOST_CHARACTERS = 188; // beside each other on A4 in text of 4.5pt
+const DAY = /^(\d{4}-\d\d-\d\d)(?= |$)/;
+const widthsOf = new Map(); // table → the longest word of each column, and what it takes at most
 
 function measureWords(table) {
   const longest = [];
+  const least = [];
   const most = Array(table.rows[0]?.cells.length ?? 0).fill(LONGEST_WORD);
   for (const row of table.rows) {
     [...row.cells].forEach((cell, place) => {
       if (cell.textContent.includes("±")) most[place] = Infinity;
-      const words = textOfCell(cell).split(/[ \t\n/]+|(?<=[-_])/).map((word) => word.length + (word.includes("±") ? BOLD : 0));
+      const words = textOfCell(cell).replace(DAY, keepDay(cell)).split(/[ \t\n/]+|(?<=[-_])/)
+        .map((word) => word.length * (cell.closest("thead") ? BOLD_HEADER : 1) + (word.includes("±") ? BOLD : 0));
       longest[place] = Math.max(longest[place] ?? 1, ...words);
+      if (!cell.closest("thead") && textOfCell(cell).length > (place ? SENTENCE : OF_SENTENCE)) least[place] = OF_SENTENCE;
     });
   }
-  const needed = longest.reduce((sum, length, place) => sum + Math.min(length, most[place]) + BETWEEN_COLUMNS, 0);
+  widthsOf.set(table, longest.map((length, place) =>
+    ({ length, needed: Math.max(Math.min(length, most[place]), least[place] ?? 0) + BETWEEN_COLUMNS, long: place in least })));
+  tellWidths(table, widthsOf.get(table));
+}
+
+// Of a table, or of a part of its columns.
+function tellWidths(table, widths) {
+  const needed = widths.reduce((sum, one) => sum + one.needed, 0);
   if (needed > MOST_CHARACTERS) return;
   table.style.setProperty("--characters", needed.toFixed(1));
   for (const row of table.rows) {
-    [...row.cells].forEach((cell, place) => cell.classList.toggle("words", longest[place] <= most[place]));
+    [...row.cells].forEach((cell, place) => {
+      cell.classList.toggle("words", widths[place].length <= widths[place].needed - BETWEEN_COLUMNS);
+      cell.classList.toggle("long", widths[place].long);
+    });
   }
+}
+
+// A day is one word, which browsers break after its hyphens; the text of the same length that stands for it when it is measured.
+function keepDay(cell) {
+  const text = cell.firstChild;
+  const day = text?.nodeType === Node.TEXT_NODE && DAY.exec(text.data);
+  if (!day) return "$1";
+  const kept = document.createElement("span");
+  kept.className = "day";
+  kept.textContent = day[1];
+  text.data = text.data.slice(day[1].length);
+  text.before(kept);
+  return "0".repeat(day[1].length);
 }
 
 // A header such as `batch_size` may break after `_`, which browsers do not do by themselves.
