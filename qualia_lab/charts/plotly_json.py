@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
+from qualia_lab.charts.colours import FILL, GRID, HEAT, INK, PALETTE, QUIET, REST
 from qualia_lab.charts.end_labels import BESIDE, LEADER
 from qualia_lab.charts.layout import (
     COLOUR_BAR,
@@ -36,12 +36,25 @@ if TYPE_CHECKING:
     from qualia_lab.charts.marks import Axis, Mark, Numbers, Panel
     from qualia_lab.charts.ticks import Tick
 
+# A figure of plotly does not know whether the theme around it is light or dark: its paper is transparent, and these
+# colours of the SVG, which are for white paper, are replaced by others that are readable on both.
+_TEXT = "#737982"  # contrast 4.4 on white and 4.3 on the paper of JupyterLab's dark theme
+_ON_ANY_PAPER = {
+    INK: _TEXT,
+    QUIET: _TEXT,
+    GRID: "rgba(128,136,146,0.25)",
+    REST: "rgba(128,136,146,0.5)",
+    FILL: "rgba(0,114,178,0.15)",
+    PALETTE[-1]: "#808080",
+}
+_OUTLINE = "rgba(255,255,255,0.6)"  # between marks that lie on each other
+_NO_PAPER = "rgba(0,0,0,0)"
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
 # By default, plotly.js 4 offers to send a figure to Plotly's server.
 _CONFIG = {"displaylogo": False, "showTips": False, "showSendToCloud": False, "plotlyServerURL": ""}
 _EVERY_AXIS = {
-    "title": {"font": {"size": TEXT_SIZE, "color": INK}, "standoff": 6},
-    "gridcolor": GRID,
+    "title": {"font": {"size": TEXT_SIZE, "color": _TEXT}, "standoff": 6},
+    "gridcolor": _ON_ANY_PAPER[GRID],
     "gridwidth": 1,
     "zeroline": False,
     "showline": False,
@@ -60,14 +73,14 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         "width": layout.width,
         "height": layout.height,
         "margin": {"l": layout.left, "r": layout.right, "t": layout.top, "b": layout.bottom, "pad": 0},
-        "font": {"family": FONT, "size": SMALL_SIZE, "color": QUIET},
-        "paper_bgcolor": "#FFFFFF",
-        "plot_bgcolor": "#FFFFFF",
+        "font": {"family": FONT, "size": SMALL_SIZE, "color": _TEXT},
+        "paper_bgcolor": _NO_PAPER,
+        "plot_bgcolor": _NO_PAPER,
         "hovermode": "closest",
         "hoverlabel": {"namelength": -1},
         "title": {
             "text": "<br>".join(map(plotly_text, layout.title)),
-            "font": {"size": TITLE_SIZE, "color": INK, "weight": 700},
+            "font": {"size": TITLE_SIZE, "color": _TEXT, "weight": 700},
             "x": EDGE / layout.width,
             "xanchor": "left",
             "y": 1 - EDGE / layout.height,
@@ -77,8 +90,8 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
             "x": 1 + 12 / (layout.width - layout.left - layout.right),
             "y": 1,
             "traceorder": "reversed",
-            "font": {"size": SMALL_SIZE, "color": INK},
-            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": SMALL_SIZE, "color": _TEXT},
+            "bgcolor": _NO_PAPER,
         },
         "showlegend": True,
         # What all axes have in common is written once.
@@ -179,8 +192,8 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
             "q3": [mark.q3],
             "upperfence": [mark.high],
             "width": 0.5,
-            "line": {"color": QUIET, "width": 1.2},
-            "fillcolor": mark.colour,
+            "line": {"color": _TEXT, "width": 1.2},
+            "fillcolor": _colour(mark.colour),
             "hoverinfo": "y",
             "showlegend": False,
         }
@@ -194,7 +207,7 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
     if isinstance(mark, Line):
         trace |= {
             "mode": "lines",
-            "line": {"color": mark.colour, "dash": mark.dash, "width": mark.width},
+            "line": {"color": _colour(mark.colour), "dash": mark.dash, "width": mark.width},
         }
         if mark.hover:
             # Names are taken from the trace and the axes; in a template, a `%{…}` in them would be evaluated.
@@ -204,8 +217,8 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
         else:
             trace["hoverinfo"] = "skip"
         return trace
-    colours = mark.colours if len(mark.colours) > 1 else mark.colours[0]
-    outline = {"circle": {"color": "#FFFFFF", "width": 0.8}, "ring": {"width": 1.8}}.get(mark.symbol, {"width": 0})
+    colours = [*map(_colour, mark.colours)] if len(mark.colours) > 1 else _colour(mark.colours[0])
+    outline = {"circle": {"color": _OUTLINE, "width": 0.8}, "ring": {"width": 1.8}}.get(mark.symbol, {"width": 0})
     trace |= {
         "mode": "markers",
         "marker": {
@@ -226,7 +239,7 @@ def _legend_entry(trace: Mapping[str, Any], colour: str) -> dict[str, Any]:
     """Return a trace without points, which is in the legend for traces of several colours."""
     kept = ("type", "mode", "name", "legendgroup", "xaxis", "yaxis", "orientation")
     entry = {name: trace[name] for name in kept if name in trace}
-    entry |= {name: trace[name] | {"color": colour} for name in ("line", "marker") if name in trace}
+    entry |= {name: trace[name] | {"color": _colour(colour)} for name in ("line", "marker") if name in trace}
     return entry | {"x": [None], "y": [None], "hoverinfo": "skip", "showlegend": True}
 
 
@@ -264,8 +277,8 @@ def _bars(mark: Bars, layout: Layout) -> dict[str, Any]:
         "base": encoded(base),
         "width": mark.thickness,
         "marker": {
-            "color": list(mark.colours) if len(mark.colours) > 1 else mark.colours[0],
-            "line": {"color": "#FFFFFF", "width": 0.5},
+            "color": [*map(_colour, mark.colours)] if len(mark.colours) > 1 else _colour(mark.colours[0]),
+            "line": {"color": _OUTLINE, "width": 0.5},
         },
         "name": plotly_text(layout.legend_texts[mark.label]),
         "showlegend": bool(mark.label),
@@ -290,7 +303,7 @@ def _heat(mark: Heat, layout: Layout) -> dict[str, Any]:
         "hovertemplate": "%{z:.6g}<extra></extra>",
         "showlegend": False,
         "colorbar": {
-            "title": {"text": plotly_text(label_text(mark.label)), "side": "right", "font": {"color": INK}},
+            "title": {"text": plotly_text(label_text(mark.label)), "side": "right", "font": {"color": _TEXT}},
             "thickness": COLOUR_BAR,
             "len": 1,
             "outlinewidth": 0,
@@ -310,7 +323,7 @@ def _texts(mark: Texts) -> dict[str, Any]:
         "y": encoded(mark.y),
         "text": [plotly_text(label_text(text)) for text in mark.texts],
         "textposition": f"middle {_TEXT_SIDES[mark.align]}",
-        "textfont": {"size": SMALL_SIZE, "color": mark.colour},
+        "textfont": {"size": SMALL_SIZE, "color": _colour(mark.colour)},
         "hoverinfo": "skip",
         "cliponaxis": False,
         "showlegend": False,
@@ -319,6 +332,11 @@ def _texts(mark: Texts) -> dict[str, Any]:
 
 # Left-aligned text is right of its point.
 _TEXT_SIDES = {"left": "right", "center": "center", "right": "left"}
+
+
+def _colour(colour: str) -> str:
+    """Return the colour that stands for one of the SVG where the paper may be dark."""
+    return _ON_ANY_PAPER.get(colour, colour)
 
 
 def _rgba(colour: str, opacity: float) -> str:
@@ -338,7 +356,7 @@ def _panel_title(lines: tuple[str, ...], number: str) -> dict[str, Any]:
         "xanchor": "left",
         "yanchor": "bottom",
         "showarrow": False,
-        "font": {"size": TEXT_SIZE, "color": INK},
+        "font": {"size": TEXT_SIZE, "color": _TEXT},
     }
 
 
@@ -357,8 +375,8 @@ def _end_label(label: EndLabel, layout: Layout, panel: Panel) -> dict[str, Any]:
         "showarrow": True,
         "arrowhead": 0,
         "arrowwidth": 1,
-        "arrowcolor": label.line.colour,
-        "font": {"size": SMALL_SIZE, "color": INK},
+        "arrowcolor": _colour(label.line.colour),
+        "font": {"size": SMALL_SIZE, "color": _TEXT},
     }
 
 
@@ -392,5 +410,5 @@ def _note(layout: Layout) -> dict[str, Any]:
         "yanchor": "bottom",
         "align": "left",
         "showarrow": False,
-        "font": {"size": SMALL_SIZE, "color": QUIET},
+        "font": {"size": SMALL_SIZE, "color": _TEXT},
     }

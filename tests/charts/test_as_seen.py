@@ -9,9 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qualia_lab.analysis.findings.naming import narrow_names
-from qualia_lab.charts.colours import QUIET
+from qualia_lab.charts.colours import GRID, INK, QUIET, REST
 from qualia_lab.charts.ticks import round_ticks
 from qualia_lab.runs.message import Message
+from tests.charts.every_chart import every_chart
 from tests.charts.test_evidence import runs_of
 from tests.planted.store import PlantedStore, Run
 
@@ -157,3 +158,37 @@ def test_a_duration_that_is_not_known_is_missing_and_not_a_nan():
     table = runs_of(PlantedStore({"e": runs})).failures.endings()
     assert table.loc["running", "median (s)"] is pd.NA
     assert table.loc["finished", "median (s)"] == 600
+
+
+def _contrast(one, other):
+    def luminance(colour):
+        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_figures_of_plotly_are_readable_in_light_and_dark_themes():
+    found = {"font": set(), "line": set(), "marker": set(), "textfont": set()}
+
+    def collect(part):
+        for name, value in part.items() if isinstance(part, dict) else enumerate(part):
+            if name in found and isinstance(value, dict) and "color" in value:
+                colours = value["color"]
+                found[name] |= {colours} if isinstance(colours, str) else set(colours)
+            if isinstance(value, dict | list):
+                collect(value)
+
+    for name, chart in every_chart().items():
+        figure = chart.plotly()
+        assert {figure["layout"][paper] for paper in ("paper_bgcolor", "plot_bgcolor")} == {"rgba(0,0,0,0)"}
+        if not any(trace["type"] == "heatmap" for trace in figure["data"]):  # whose cells have colours of their own
+            collect(figure)
+        assert not {INK, GRID, REST} & {colour for all_ in found.values() for colour in all_}, name
+    assert {len(colours) > 0 for colours in found.values()} == {True}
+    for paper in ("#FFFFFF", "#111111"):  # the second is that of JupyterLab's dark theme
+        assert min(_contrast(colour, paper) for colour in found["font"]) > 4.2
+        marks = [colour for name in ("line", "marker") for colour in found[name] if colour.startswith("#")]
+        assert min(_contrast(colour, paper) for colour in marks) > 2.2

@@ -12,14 +12,20 @@ import argparse
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qualia_lab.notebook.template import template_names
 from tests.browser import find_chromium
 from tests.cli.command import QUALIA
 from tests.looks.pictures import picture_page, picture_pdf
-from tests.looks.stores import demo_store
+from tests.looks.stores import demo_store, genai_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TEMPLATES = tuple(template_names())
+# Their pages are of the store of `create-demo-runs --genai`, whatever the number of runs: demo runs have no traces.
+GENAI = ("evaluate", "traces")
 COUNTS = (1, 2, 12, 120, 1000)
 WIDTHS = (390, 1280, 2560)
 SCHEMES = ("light", "dark")
@@ -42,18 +48,26 @@ def main() -> None:
     asked = parser.parse_args()
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    stores = (
-        {asked.name: asked.store}
-        if asked.store
-        else {f"{count}-runs": demo_store(out / "stores", count) for count in asked.counts}
-    )
     pages = [
         page
-        for name, uri in stores.items()
-        for template in asked.templates
+        for name, uri, template in _wanted(asked, out / "stores")
         if (page := _make_page(uri, out, f"{name}-{template}", template, pdf=not asked.no_pdf, again=asked.again))
     ]
     _picture(pages, out / "pictures", asked.widths, asked.schemes)
+
+
+def _wanted(asked: argparse.Namespace, stores: Path) -> Iterator[tuple[str, str, str]]:
+    """The name of a store, its URI, and a template, for each page."""
+    if asked.store:
+        yield from ((asked.name, asked.store, template) for template in asked.templates)
+        return
+    of_runs = [template for template in asked.templates if template not in GENAI]
+    for count in asked.counts if of_runs else ():
+        uri = demo_store(stores, count)
+        yield from ((f"{count}-runs", uri, template) for template in of_runs)
+    for template in asked.templates:
+        if template in GENAI:
+            yield "genai", genai_store(stores), template
 
 
 def _make_page(uri: str, out: Path, name: str, template: str, *, pdf: bool, again: bool) -> Path | None:
