@@ -17,7 +17,9 @@ from qualia_lab.notebook.undo import undo
 from qualia_lab.refresh.refreshing import refresh_notebook
 
 from .promises.small_store import run_id_of, write_small_store
+from .promises.test_hostile_values import values  # noqa: F401 - a fixture
 from .servers import free_port
+from .test_genai_pages import hostile_notebooks  # noqa: F401 - a fixture
 from .test_refresh import TEMPLATE, write_new_run
 
 TOKEN = "for-this-test"
@@ -98,6 +100,21 @@ def test_a_notebook_of_a_hostile_store_runs_no_script_in_jupyterlab(lab, page, h
     assert [out.evalue for cell in code for out in cell.outputs if out.output_type == "error"] == []
     page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 1e9)")
     page.wait_for_timeout(1000)
+    assert page.evaluate("document.documentElement.getAttribute('data-pwned')") is None
+    assert page.url.startswith(url)
+    assert elsewhere == []
+
+
+def test_a_notebook_of_hostile_traces_runs_no_script_in_jupyterlab(lab, page, hostile_notebooks):  # noqa: F811
+    url, folder = lab
+    name = "evaluate.ipynb"  # which has the sections of traces, too
+    (folder / name).write_bytes((hostile_notebooks / name).read_bytes())
+    elsewhere = opened(page, url, name)
+    code = run_all_and_save(page, folder / name)
+    assert [out.evalue for cell in code for out in cell.outputs if out.output_type == "error"] == []
+    for _ in range(4):  # outputs are drawn when they come into sight
+        page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollBy(0, 2500)")
+        page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.getAttribute('data-pwned')") is None
     assert page.url.startswith(url)
     assert elsewhere == []

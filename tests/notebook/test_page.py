@@ -401,6 +401,18 @@ def test_contents_are_a_menu_on_a_phone_and_nothing_is_wider_than_it(path, open_
 
 
 @pytest.mark.browser
+def test_charts_of_a_cell_are_beside_each_other_on_a_wide_screen(path, open_offline):
+    place = (
+        "all => all.map((one) => { const box = one.getBoundingClientRect(); return [box.left, box.top, box.width] })"
+    )
+    for width, in_row in ((2560, 2), (1280, 1)):
+        page = open_offline(path, width=width).page
+        charts = page.locator("#curves figure.chart").evaluate_all(place)
+        assert len({top for _, top, _ in charts}) == 3 - in_row == len(charts) // in_row
+        assert all(left + wide <= width for left, _, wide in charts)
+
+
+@pytest.mark.browser
 def test_the_page_is_dark_for_readers_who_prefer_it(opened):
     page = opened.page
     colours = "[getComputedStyle(document.documentElement).backgroundColor, getComputedStyle(document.body).color]"
