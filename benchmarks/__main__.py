@@ -32,6 +32,9 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, default=PAGE, help="the page; the measurements are written next to it as JSON"
     )
+    parser.add_argument(
+        "--earlier", type=Path, help="a checkout of an earlier commit, which makes the page of 1,000 runs, too"
+    )
     parser.add_argument("--folder", type=Path, help="parent folder for the stores (3 GB; --full: 8 GB)")
     arguments = parser.parse_args()
     sizes = arguments.sizes or ["small", *([] if arguments.runs else ["many"]), *(["most"] if arguments.full else [])]
@@ -43,7 +46,9 @@ def main() -> None:
         arguments.output.write_text(page(tables), encoding="utf-8")
 
     with tempfile.TemporaryDirectory(prefix="qualia-bench-", dir=arguments.folder) as folder:
-        bench = Bench(Path(folder), arguments.turns, tuple(arguments.kinds), arguments.jobs, keep)
+        bench = Bench(
+            Path(folder), arguments.turns, tuple(arguments.kinds), arguments.jobs, keep, earlier=arguments.earlier
+        )
         for name, size in (("small", small), ("many", MANY), ("most", MOST)):
             if name in sizes:
                 bench.measure_all(name, size)

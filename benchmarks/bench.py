@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import measure, measure_commands, measure_findings
+from benchmarks.measure import measure, measure_commands, measure_findings, measure_opening
 from benchmarks.readers import TRACES_OF_A_SCREEN
 from benchmarks.record import Row, Table
 from benchmarks.stores import (
@@ -50,6 +50,7 @@ _DEMO = (sys.executable, "-m", "qualia_lab.scripts.create_demo_runs")
 _IMPORT = (sys.executable, "-W", "ignore", "-c", "import pandas, mlflow")
 # The pages that are made: the demo's 24 runs, and stores of these numbers of runs.
 _PAGES = {"page_demo": None, "page_120": 120, "page_1000": 1_000}
+_CURVES = Size(runs=100, params=5, metrics=10, steps=1_000)  # of the page that is opened in Chromium
 # Stores whose findings are made: the number of experiments, and the numbers of values of the params of a grid.
 _FINDINGS: dict[str, tuple[int, tuple[int, ...]]] = {
     "findings_one": (1, ()),
@@ -69,12 +70,15 @@ class Bench:
         kinds: tuple[str, ...],
         jobs: list[str] | None,
         save: Callable[[Table], None],
+        *,
+        earlier: Path | None = None,
     ) -> None:
         self.folder = folder
         self.turns = turns
         self.kinds = kinds
         self.jobs = jobs
         self.save = save
+        self.earlier = earlier  # a checkout of an earlier commit, to compare the largest page with
 
     def measure_all(self, name: str, size: Size) -> None:
         """Run the benchmarks on every kind of store of this size."""
@@ -177,12 +181,33 @@ class Bench:
                 _in_child_process(fill_sqlite, store, Size(runs, params=10, metrics=10))
             experiment = "churn" if runs is None else "sweep *"
             new = (*_NEW, "--tracking-uri", uri, "--experiment", experiment, "--force", "--yes", "--to", "html")
-            made = self.command(job, {"ours": (*new, "--output", str(notebook)), "import": _IMPORT})
+            commands: dict[str, tuple[str, ...]] = {"ours": (*new, "--output", str(notebook)), "import": _IMPORT}
+            if job == "page_1000" and self.earlier is not None:
+                old = self.folder / "earlier.ipynb"
+                commands["earlier"] = ("env", f"PYTHONPATH={self.earlier.resolve()}", *new, "--output", str(old))
+            made = self.command(job, commands)
             files = {"notebook": notebook, "page": notebook.with_suffix(".html")}
             made[0].measured[0].sizes |= {what: path.stat().st_size for what, path in files.items()}
             rows += made
             store.unlink()
+        rows += self.opening()
         self.table("pages", name, "Notebook and page: executed, and exported as HTML", rows)
+
+    def opening(self) -> Iterable[Row]:
+        """A page of many curves in headless Chromium."""
+        if self.jobs is not None and not {"open", "choose"} & set(self.jobs):
+            return
+        store, notebook = self.folder / "curves.db", self.folder / "curves.ipynb"
+        uri = f"sqlite:///{store}"
+        _in_child_process(fill_sqlite, store, _CURVES)
+        new = (*_NEW, "--tracking-uri", uri, "--experiment", "sweep *", "--yes", "--to", "html")
+        subprocess.run([*new, "--output", str(notebook)], check=True, capture_output=True, cwd=self.folder)
+        page = notebook.with_suffix(".html")
+        measured = measure_opening(page, self.turns)
+        measured["open"].sizes |= {"page": page.stat().st_size}
+        for job, one in measured.items():
+            yield from self.row(job, lambda _, one=one: [one])
+        store.unlink()
 
     def database(self, kind: str, name: str, title: str, uri: str) -> None:
         """A database: compared with MLflow's client, where that takes minutes at most, and with the raw driver."""

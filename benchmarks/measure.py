@@ -138,5 +138,16 @@ def measure_findings(uri: str, turns: int = TURNS) -> list[Measured]:
     ]
 
 
+def measure_opening(page: Path, turns: int = TURNS) -> dict[str, Measured]:
+    """Measure opening a page in headless Chromium and choosing a run in it, each turn in a new context."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.opening", str(page), str(turns)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **_ENVIRONMENT})
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {
+        name: Measured("ours", [line[name]["wall"] for line in lines], [line[name]["cpu"] for line in lines])
+        for name in ("open", "choose")
+    }
+
+
 def _bytes(used: resource.struct_rusage) -> int:
     return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

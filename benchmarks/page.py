@@ -28,6 +28,8 @@ JOBS = {
     "page_demo": "page of the demo, 24 runs",
     "page_120": "page of 120 runs",
     "page_1000": "page of 1,000 runs",
+    "open": "opening a page of 100 runs, 10 metrics and 1,000 steps in Chromium",
+    "choose": "choosing a run in that page",
     "screen_traces": "the latest 20 traces with their assessments",
     "first_traces": "the latest 100 traces with their assessments",
     "some_traces": "the latest 5,000 traces with their assessments",
@@ -49,6 +51,7 @@ _READERS = {
     "bytes": "the bytes alone",
     "store": "the store itself",
     "import": "`import pandas, mlflow`",
+    "earlier": "an earlier commit",
     "reading": "reading tables and histories",
 }
 
@@ -70,7 +73,9 @@ _HEAD = (
         "turn if it takes more than five seconds. CPU seconds are those of the reader's process, not of a server. "
         "Memory is the peak of the process (for a command, of its largest process), including Python and its "
         "packages. MLflow's client does not run jobs for which it needs more than some minutes: one metric of 20,000 "
-        "runs (one request for each), and every job with 100,000 runs. An empty cell means no comparison."
+        "runs (one request for each), and every job with 100,000 runs. A page is opened in headless Chromium without a "
+        "network, until its first curve is laid out; the CPU seconds are those of the page's process. An empty cell "
+        "means no comparison."
     ),
     "",
     (
@@ -130,7 +135,7 @@ def _cells(row: Row, readers: Sequence[str], files: Sequence[str]) -> list[str]:
         cells += [_seconds(other.wall), f"{_round(other.wall / ours.wall)}×"] if other else ["", ""]
     results = [ours, *(row.of(name) for name in readers)]
     cells.append(", ".join(_seconds(result.cpu) if result else "–" for result in results))
-    cells.append(", ".join(f"{result.peak / 1e6:.0f}" if result else "–" for result in results))
+    cells.append(", ".join(f"{result.peak / 1e6:.0f}" if result and result.peak else "–" for result in results))
     return [*cells, *(f"{ours.sizes[name] / 1e6:.2f}" if name in ours.sizes else "" for name in files)]
 
 

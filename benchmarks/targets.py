@@ -25,6 +25,8 @@ _OF_TRACES = {
     "traces_json": "`qualia traces --json` of 100,000 traces",
     "traces_executed": "the template `traces` of 100,000 traces",
 }
+# Of a page of 100 runs, 10 metrics and 1,000 steps in Chromium: seconds.
+_IN_CHROMIUM = {"open": ("a page of 100 runs, opened", 3.0), "choose": ("a page of 100 runs, a choice", 0.1)}
 _DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
@@ -86,6 +88,13 @@ def _targets(tables: Sequence[Table]) -> Iterator[Target]:
 
 def _of_pages(rows: Sequence[Row]) -> Iterator[Target]:
     for row in rows:
+        if (ours := row.of("ours")) and row.job in _IN_CHROMIUM:
+            what, limit = _IN_CHROMIUM[row.job]
+            yield Target(what, f"at most {limit:g} s", f"{ours.wall:.3g} s", ours.wall <= limit)
+        if ours and (earlier := row.of("earlier")):
+            ratio = ours.cpu / earlier.cpu
+            name = f"{row.job.replace('_', ' of ')}, CPU, against an earlier commit"
+            yield Target(name, "at most 0.5×", f"{ratio:.2f}×", ratio <= 1 / 2)
         ours, importing = row.of("ours"), row.of("import")
         if row.job not in _PAGES or not ours or not importing:
             continue

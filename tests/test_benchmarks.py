@@ -61,6 +61,23 @@ def test_pages_are_compared_with_an_import_and_their_sizes_are_limited():
     assert page([table]).rstrip().endswith("| 1.50 | 1.90 |")
 
 
+def test_pages_are_opened_in_time_and_compared_with_an_earlier_commit():
+    rows = [
+        record.Row("page_1000", [Measured("ours", [9.0], [9.0]), Measured("earlier", [20.0], [30.0])]),
+        record.Row("open", [Measured("ours", [2.0, 2.5], [1.0, 1.0])]),
+        record.Row("choose", [Measured("ours", [0.2], [0.1])]),
+    ]
+    table = record.Table("pages", "small", "Notebook and page", rows)
+    assert [(one.name, one.worst, one.met) for one in check_targets([table])] == [
+        ("page of 1000, CPU, against an earlier commit", "0.30×", True),
+        ("a page of 100 runs, opened", "2.5 s", True),
+        ("a page of 100 runs, a choice", "0.2 s", False),
+    ]
+    shown = page([table])
+    assert "| page of 1,000 runs | 9.0 | 20.0 | 2.2× | 9.0, 30.0 |" in shown
+    assert "| choosing a run in that page | 0.200 |  |  | 0.100, – | –, – |" in shown
+
+
 def test_findings_take_at_most_twice_the_cpu_of_reading():
     def table(seconds):
         ours, reading = Measured("ours", [3.0], [seconds]), Measured("reading", [1.0], [1.0])
