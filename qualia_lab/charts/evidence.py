@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 320, 160  # pixels
 _ROW = 28  # pixels for a level, with its name above its runs where a page is narrow
+_MEAN = 0.25  # of a row on either side of it, below its name
 MOST_CURVES = 3  # runs of a finding that are drawn in colour
 MOST_OTHERS = 12  # other runs behind them
 MOST_LEVELS = 5
@@ -127,7 +128,7 @@ def levels_evidence(
     for row, (_, values) in enumerate(shown):
         if len(values) > 1:
             mean = float(np.mean(list(values.values())))
-            marks.append(Line(np.array([mean, mean]), np.array([row - 0.35, row + 0.35]), QUIET, width=2, hover=False))
+            marks.append(Line(np.array([mean, mean]), np.array([row - _MEAN, row + _MEAN]), QUIET, width=2, hover=False))
     axis = fit_axis(key, np.array([x for x, *_ in points], np.float64), log=False)
     first, last = shown[0][0], shown[-1][0]
     span = first if first == last else f"{first} to {last}"

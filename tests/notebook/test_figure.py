@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from qualia_lab.charts.axes import category_axis
 from qualia_lab.charts.by_experiment import by_experiment
 from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.evidence import levels_evidence
 from qualia_lab.charts.marks import Axis, Line, Panel
 from qualia_lab.notebook.page.drawing import read_drawing
 from qualia_lab.notebook.page.figure import chart_html
@@ -224,6 +225,24 @@ def test_no_text_of_any_chart_overlaps_another_or_is_cut(width, tmp_path, open_o
         "Math.min(...[...document.querySelectorAll('.plot')].map(plot => plot.getBoundingClientRect().width))"
     )
     assert narrowest > 60
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [260, 700])
+def test_lines_of_means_do_not_cross_the_names_of_rows(width, tmp_path, open_offline):
+    levels = [(f"lr=0.00{row}, depth=3", {f"r{row}{n}": 0.8 + n / 50 for n in range(5)}) for row in range(5)]
+    chart = levels_evidence(levels, "val_auc", {run_id: run_id for _, values in levels for run_id in values})
+    page = tmp_path / "chart.html"
+    style = f"{CSS} body {{ margin: 4px; font-family: DejaVu Sans, sans-serif; }}"
+    page.write_text(f"<!DOCTYPE html><meta charset=utf-8><style>{style}</style>{chart_html(chart.svg(), 1)}")
+    boxes = "all => all.map((one) => { const box = one.getBoundingClientRect(); return [box.top, box.bottom] })"
+    shown = open_offline(page, width=width).page
+    names = [box for box in shown.locator(".y-ticks text").evaluate_all(boxes) if box[0] != box[1]]
+    lines = [box for box in shown.locator(".lines path.line").evaluate_all(boxes) if box[1] - box[0] > 2]
+    assert len(names) == len(lines) == 5
+    if width < 400:  # where names stand above their rows
+        crossed = [bottom - top for (_, bottom), (top, _) in zip(sorted(names), sorted(lines), strict=True)]
+        assert max(crossed) < 3, crossed  # the height of a text includes a descent
 
 
 @pytest.mark.slow
