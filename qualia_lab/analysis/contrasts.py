@@ -6,14 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qualia_lab.analysis.intervals import t_quantile
 from qualia_lab.analysis.moments import joined, rows_by_size
-from qualia_lab.analysis.paired_factor import FEWEST, compare_all, count_contexts, paired_t_test
+from qualia_lab.analysis.paired_factor import (
+    FEWEST,
+    count_differences,
+    deciding_ps,
+    largest_of,
+    paired_t_tests,
+    sign_test,
+)
 from qualia_lab.analysis.problem_factors import problem_factors
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.histories import Numbers
-    from qualia_lab.analysis.paired_factor import Comparisons, Counts, Flags
+    from qualia_lab.analysis.paired_factor import Counts, Flags
     from qualia_lab.study.one_factor import Level, OneFactor
 
     Places = NDArray[np.intp]
@@ -33,10 +39,6 @@ _FEWEST_DEGREES = 3  # degrees of freedom of the spread between repeats from whi
 _OTHER_SCALES = 3.0  # ratio of the largest to the smallest context mean from which scales count as different
 
 Pair = tuple["Group", "Group"]  # the configurations of level A and level B in one context
-_Known = tuple["Group | None", tuple[float, ...]]
-_NONE: _Known = (None, (math.nan,) * 5)
-# is_tested, difference, above, below, p, low and high of some tests; see Tests.
-_Columns = tuple["Flags", "Numbers", "Counts", "Counts", "Numbers", "Numbers", "Numbers"]
 
 
 class Cells:
@@ -48,51 +50,63 @@ class Cells:
         greater_is_better: the direction of the metric; None where it is unknown.
         levels: the levels that are compared.
         first, second: the places of the two levels of every pair, shape (pairs,).
-        groups: for each level, its configuration in each context; None where a context lacks the level.
-        means: the mean of each of these, NaN without a value, shape (levels, contexts).
+        means: the mean of each level in each context, NaN without a value, shape (levels, contexts).
         repeats: the numbers of `_repeats_of` for the same, shape (levels, contexts, 4).
     """
 
     def __init__(
         self,
         factor: OneFactor,
-        by_first_run: dict[str, _Known],
+        groups: Sequence[Group | None],
+        numbers: Numbers,
         *,
         is_problem: bool,
         greater_is_better: bool | None,
     ) -> None:
+        """Take the numbers of each configuration; groups and numbers have one more row, for a missing configuration."""
         self.factor = factor
         self.is_problem = is_problem
         self.greater_is_better = greater_is_better
         self.levels = factor.levels[:MOST_LEVELS]
         self.first, self.second = np.triu_indices(len(self.levels), 1)
-        contexts = [context.configurations for context in factor.contexts]
-        found = [
-            [by_first_run.get(of[level].run_ids[0], _NONE) if level in of else _NONE for of in contexts]
-            for level in self.levels
-        ]
-        self.groups = [[group for group, _ in of_level] for of_level in found]
-        numbers = np.array([[own for _, own in of_level] for of_level in found])
-        self.means, self.repeats = numbers[..., 0], numbers[..., 1:]
-
-    @cached_property
-    def _places(self) -> dict[str, dict[Level, list[int]]]:
-        """The contexts with each level of each other factor."""
-        places: dict[str, dict[Level, list[int]]] = {}
-        for place, context in enumerate(self.factor.contexts):
-            for name, level in context.rest:
-                places.setdefault(name, {}).setdefault(level, []).append(place)
-        return places
+        self._groups = groups
+        found = numbers[factor.places[:MOST_LEVELS]]
+        self.means, self.repeats = found[..., 0], found[..., 1:]
 
     @property
     def others(self) -> tuple[str, ...]:
         """The other factors."""
-        return tuple(self._places)
+        return tuple(self.factor.others)
 
     def levels_of(self, other: str) -> list[Level]:
         """The levels of another factor that are compared, those with the most contexts first."""
-        of_level = self._places[other]
-        return sorted(of_level, key=lambda level: -len(of_level[level]))[:MOST_LEVELS]
+        texts = self.factor.others[other].texts
+        return [texts[code] for code in self._codes_of(other)]
+
+    def _codes_of(self, other: str) -> list[int]:
+        codes, first, contexts = np.unique(self.factor.others[other].codes, return_index=True, return_counts=True)
+        most: list[int] = codes[np.lexsort((first, -contexts))][:MOST_LEVELS].tolist()
+        return most
+
+    def pairs(self, one: int, other: int, among: Flags) -> list[Pair]:
+        """The configurations of two levels in these contexts, where both have a value."""
+        have_both = among & ~np.isnan(self.means[one] - self.means[other])
+        places = self.factor.places[[one, other]][:, have_both].tolist()
+        groups = [(self._groups[a], self._groups[b]) for a, b in zip(*places, strict=True)]
+        return [(a, b) for a, b in groups if a and b]
+
+    @cached_property
+    def gains(self) -> Numbers:
+        """By how much the first level of each pair is better, NaN where one has no value; shape (pairs, contexts)."""
+        better, worse = (self.first, self.second) if self.greater_is_better else (self.second, self.first)
+        gains: Numbers = self.means[better] - self.means[worse]
+        return gains
+
+    @cached_property
+    def largest(self) -> Numbers:
+        """The larger absolute mean of both levels, of the same shape."""
+        largest: Numbers = np.maximum(np.abs(self.means[self.first]), np.abs(self.means[self.second]))
+        return largest
 
     @cached_property
     def tests(self) -> Tests:
@@ -101,11 +115,8 @@ class Cells:
 
     def tests_at(self, other: str) -> Tests:
         """The tests of every two levels at each of `levels_of` another factor."""
-        levels = self.levels_of(other)
-        among = np.zeros((len(levels), self.means.shape[1]), np.bool_)
-        for row, level in zip(among, levels, strict=True):
-            row[self._places[other][level]] = True
-        return _test(self, among, fewest=1)
+        codes = np.array(self._codes_of(other), np.intp)
+        return _test(self, self.factor.others[other].codes == codes[:, None], fewest=1)
 
 
 def cells_of(sets: Sequence[OneFactor], groups: Sequence[Group]) -> tuple[Cells, ...]:
@@ -118,15 +129,20 @@ def cells_of(sets: Sequence[OneFactor], groups: Sequence[Group]) -> tuple[Cells,
     Returns:
         The cells, in the order of the sets.
     """
+    if not sets:
+        return ()
     known = [group for group in groups if group.values]
-    by_first_run: dict[str, _Known] = {
-        group.run_ids[0]: (group, (known_mean(group), *repeats))
-        for group, repeats in zip(known, _repeats_of(known).tolist(), strict=True)
-    }
+    row_of = {group.run_ids[0]: row for row, group in enumerate(known)}
+    rows = [row_of.get(configuration.run_ids[0], -1) for configuration in sets[0].configurations]
+    rows.append(-1)  # a missing configuration
+    own = np.array([known_mean(group) for group in known])
+    numbers = np.vstack([np.column_stack([own, _repeats_of(known)]), np.full(5, math.nan)])[rows]
+    of_rows = [*known, None]
+    in_order = [of_rows[row] for row in rows]
     problems = problem_factors(groups)
     better = known[0].greater_is_better if known else None
     return tuple(
-        Cells(one, by_first_run, is_problem=not problems.isdisjoint(one.names), greater_is_better=better)
+        Cells(one, in_order, numbers, is_problem=not problems.isdisjoint(one.names), greater_is_better=better)
         for one in sets
     )
 
@@ -140,24 +156,16 @@ class Tests:
     Attributes:
         cells: the configurations.
         among: whether each context belongs to a part, shape (parts, contexts).
-        is_tested: whether there is enough data; where it is not, the other numbers mean nothing.
-        contexts: in how many contexts there are both levels.
-        difference: by how much level A is better on average.
-        above, below: in how many contexts level A is better, and worse.
-        p: the p value.
-        low, high: the 95 % interval of the difference; NaN where it cannot be estimated.
+        have_both: whether each context belongs to a part and has both levels, shape (parts, pairs, contexts).
+        is_tested: whether there is enough data.
+        difference: by how much level A is better on average; NaN where there is not enough data.
     """
 
     cells: Cells
     among: Flags
+    have_both: Flags
     is_tested: Flags
-    contexts: Counts
     difference: Numbers
-    above: Counts
-    below: Counts
-    p: Numbers
-    low: Numbers
-    high: Numbers
 
     @property
     def is_a_better(self) -> Flags:
@@ -165,12 +173,44 @@ class Tests:
         is_better: Flags = self.difference >= 0
         return is_better
 
+    def decide(self, wanted: Flags) -> Decisions:
+        """Decide these tests, which have to be among those with enough data.
+
+        Args:
+            wanted: whether each test is decided, shape (parts, pairs).
+        """
+        shape = wanted.shape
+        decisions = Decisions(*(np.full(shape, fill) for fill in (0, 0, math.nan, math.nan, math.nan)))
+        filled = (decisions.above, decisions.below, decisions.p, decisions.low, decisions.high)
+        for at, pairs, places in _by_contexts_of(self.have_both, wanted):
+            decide = _by_repeats if places.shape[1] < FEWEST else _by_contexts
+            for whole, part in zip(filled, decide(self.cells, pairs, places), strict=True):
+                whole[at] = part
+        return decisions
+
     def pairs(self, part: int, pair: int) -> Pairs:
         """The configurations of the better and the worse level in the contexts of a test."""
         one, other = int(self.cells.first[pair]), int(self.cells.second[pair])
         if not self.difference[part, pair] >= 0:
             one, other = other, one
         return Pairs(self.cells, one, other, self.among[part])
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What `Tests` come to; arrays of the same shape, without meaning where a test was not decided.
+
+    Attributes:
+        above, below: in how many contexts level A is better, and worse.
+        p: the p value.
+        low, high: the 95 % interval of the difference; NaN where it cannot be estimated.
+    """
+
+    above: Counts
+    below: Counts
+    p: Numbers
+    low: Numbers
+    high: Numbers
 
 
 class Pairs(Sequence[Pair]):
@@ -181,9 +221,7 @@ class Pairs(Sequence[Pair]):
 
     @cached_property
     def _pairs(self) -> tuple[Pair, ...]:
-        first, second = self._cells.groups[self._one], self._cells.groups[self._other]
-        pairs = compress(zip(first, second, strict=True), self._among.tolist())
-        return tuple((one, other) for one, other in pairs if one and other)
+        return tuple(self._cells.pairs(self._one, self._other, self._among))
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -197,117 +235,117 @@ class Pairs(Sequence[Pair]):
 
 def _test(cells: Cells, among: Flags, *, fewest: int) -> Tests:
     """Test every two levels over each part of the contexts, where at least `fewest` of its contexts have both."""
-    has_value = ~np.isnan(cells.means)
-    have_both = among[:, None] & (has_value[cells.first] & has_value[cells.second])  # (parts, pairs, contexts)
-    contexts = have_both.sum(axis=2)
-    shape = contexts.shape
-    tests = Tests(
-        cells,
-        among,
-        np.zeros(shape, np.bool_),
-        contexts,
-        *(np.full(shape, fill) for fill in (math.nan, 0, 0, math.nan, math.nan, math.nan)),
-    )
+    have_both = among[:, None] & ~np.isnan(cells.gains)
+    shape = have_both.shape[:2]
+    tests = Tests(cells, among, have_both, np.zeros(shape, np.bool_), np.full(shape, math.nan))
     if cells.greater_is_better is None:
         return tests
-    sign = 1.0 if cells.greater_is_better else -1.0
-    for n in np.unique(contexts[contexts >= fewest]).tolist():
-        at = contexts == n
-        pairs = np.nonzero(at)[1]
-        levels = np.stack([cells.first[pairs], cells.second[pairs]])[..., None]
-        places = np.nonzero(have_both[at])[1].reshape(-1, n)
-        means = cells.means[levels, places]
-        a, b = sign * means
-        if n < FEWEST:
-            is_tested, *columns = _by_repeats(a, b, cells.repeats[levels, places])
-        else:
-            is_tested, *columns = _by_contexts(compare_all(a, b), _ratio_ps(means))
-        tests.is_tested[at] = is_tested
-        filled = (tests.difference, tests.above, tests.below, tests.p, tests.low, tests.high)
-        for whole, part in zip(filled, columns, strict=True):
-            whole[at] = part
+    for at, pairs, places in _by_contexts_of(have_both, have_both.sum(axis=2) >= fewest):
+        tests.difference[at] = cells.gains[pairs, places].mean(axis=1)
+        # Few contexts are tested by the pooled spread of repeats; not where that cannot be estimated.
+        tests.is_tested[at] = places.shape[1] >= FEWEST or ~np.isnan(_errors_of_repeats(cells, pairs, places)[1])
     return tests
 
 
-def _by_repeats(a: Numbers, b: Numbers, repeats: Numbers) -> _Columns:
-    """Test levels over few contexts by the pooled spread of repeats; not tested where it cannot be estimated.
+def _by_contexts_of(have_both: Flags, wanted: Flags) -> Iterator[tuple[Flags, Places, Places]]:
+    """The wanted tests over equally many contexts: what is computed of each takes a fraction of the time.
+
+    Args:
+        have_both: as in `Tests`.
+        wanted: whether each test is wanted, shape (parts, pairs).
+
+    Yields:
+        Whether each test is one of these, their pairs, shape (tests, 1), and contexts, shape (tests, contexts).
+    """
+    contexts = have_both.sum(axis=2)
+    for n in np.unique(contexts[wanted]).tolist():
+        at = wanted & (contexts == n)
+        yield at, np.nonzero(at)[1][:, None], np.nonzero(have_both[at])[1].reshape(-1, n)
+
+
+_Columns = tuple["Counts", "Counts", "Numbers", "Numbers", "Numbers"]  # the numbers of some tests, as in Decisions
+
+
+def _by_repeats(cells: Cells, pairs: Places, places: Places) -> _Columns:
+    """Test levels over few contexts by the pooled spread of repeats.
 
     Student's t test (1908) for a contrast of cell means.
 
     Args:
-        a: the mean of level A in each context, shape (tests, contexts).
-        b: that of level B.
-        repeats: the numbers of `_repeats_of` for both, shape (2, tests, contexts, 4).
+        cells: the configurations.
+        pairs: as `_by_contexts_of` yields them.
+        places: the same.
     """
     from scipy.special import stdtr
 
-    difference, above, below = count_contexts(a, b)
-    unit, error, degrees = _errors_of_repeats(repeats)
-    is_known = ~np.isnan(error)
-    known = np.flatnonzero(is_known)
-    reach = np.full(len(a), math.nan)
-    quantiles = {of: t_quantile(of) for of in set(degrees[known].tolist())}
+    difference, above, below = _counted(cells, pairs, places)
+    unit, error, degrees = _errors_of_repeats(cells, pairs, places)
+    quantiles = {of: t_quantile(of) for of in set(degrees.tolist())}
     with np.errstate(over="ignore"):
-        reach[known] = unit[known] * np.array([quantiles[of] for of in degrees[known].tolist()]) * error[known]
+        reach = unit * np.array([quantiles[of] for of in degrees.tolist()]) * error
     # Where a level is better in one context and worse in another, the mean says little.
-    p = np.ones(len(a))
-    agree = known[np.maximum(above, below)[known] == a.shape[1]]
+    p = np.ones(len(pairs))
+    agree = np.maximum(above, below) == places.shape[1]
     p[agree] = 2 * stdtr(degrees[agree], -np.abs(difference[agree] / unit[agree]) / error[agree])
-    return is_known, difference, above, below, p, difference - reach, difference + reach
+    return above, below, p, difference - reach, difference + reach
 
 
-def _by_contexts(compared: Comparisons, by_ratio: Numbers) -> _Columns:
-    """The p value and the 95 % interval where there are enough contexts to decide; `by_ratio` is that of _ratio_ps."""
+def _by_contexts(cells: Cells, pairs: Places, places: Places) -> _Columns:
+    """Test levels over enough contexts to decide; arguments as in `_by_repeats`."""
+    gains = cells.gains[pairs, places]
+    difference, above, below = _counted(cells, pairs, places)
+    t = paired_t_tests(gains, cells.largest[pairs, places].max(axis=1))
+    p, low, high = t.p.copy(), t.low, t.high
     # With few contexts that all agree the sign test cannot be significant.
-    all_agree = ~np.isnan(compared.t_p) & (np.maximum(compared.above, compared.below) == compared.n)
-    p = np.where(all_agree, compared.t_p, compared.p)
+    all_agree = ~np.isnan(t.p) & (np.maximum(above, below) == places.shape[1])
+    others = np.flatnonzero(~all_agree)
+    p[others] = deciding_ps(gains[others], t.p[others], sign_test(above[others], below[others]))
+    by_ratio = _ratio_ps(cells, pairs, places)
     has_ratio = all_agree & ~np.isnan(by_ratio)
     p[has_ratio] = np.minimum(1.0, 2 * np.minimum(p, by_ratio)[has_ratio])
-    is_unclear = has_ratio & ~(np.sign(compared.low) * np.sign(compared.high) > 0)
-    low, high = (np.where(is_unclear, math.nan, bound) for bound in (compared.low, compared.high))
-    p[~all_agree & ((compared.above - compared.below) * np.sign(compared.difference) < 0)] = 1.0  # contradicts the mean
-    is_tested = np.ones(len(p), np.bool_)
-    return is_tested, compared.difference, compared.above, compared.below, p, low, high
+    is_unclear = has_ratio & ~(np.sign(low) * np.sign(high) > 0)
+    low, high = (np.where(is_unclear, math.nan, bound) for bound in (low, high))
+    p[~all_agree & ((above - below) * np.sign(difference) < 0)] = 1.0  # contradicts the mean
+    return above, below, p, low, high
 
 
-def _ratio_ps(means: Numbers) -> Numbers:
+def _counted(cells: Cells, pairs: Places, places: Places) -> tuple[Numbers, Counts, Counts]:
+    """For each test the mean gain, and in how many contexts level A is better and worse."""
+    return count_differences(cells.gains[pairs, places], cells.largest[pairs, places].max(axis=1))
+
+
+def _ratio_ps(cells: Cells, pairs: Places, places: Places) -> Numbers:
     """The p value of the ratios of means where contexts are on different scales, such as data sets in other units.
 
     There a gain is proportional to the level, and the context with the largest scale alone would dominate the mean
-    difference. NaN where the scales are similar.
-
-    Args:
-        means: the means of both levels in each context, shape (2, tests, contexts).
+    difference. NaN where the scales are similar. Arguments as in `_by_repeats`.
     """
-    levels = means.sum(axis=0)
-    is_positive = means.min(axis=(0, 2)) > 0
+    a, b = (cells.means[level[pairs], places] for level in (cells.first, cells.second))
+    levels = a + b
+    is_positive = np.minimum(a, b).min(axis=1) > 0
     other_scales = np.flatnonzero(is_positive & (levels.max(axis=1) >= _OTHER_SCALES * levels.min(axis=1)))
     ps = np.full(len(levels), math.nan)
     if len(other_scales):
-        a, b = np.log(means[:, other_scales])
-        ps[other_scales] = paired_t_test(a, b).p
+        a, b = np.log(a[other_scales]), np.log(b[other_scales])
+        ps[other_scales] = paired_t_tests(a - b, largest_of(a, b)).p
     return ps
 
 
-def _errors_of_repeats(repeats: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """The standard error of each mean difference by the pooled spread of repeats.
-
-    Args:
-        repeats: as in `_by_repeats`.
+def _errors_of_repeats(cells: Cells, pairs: Places, places: Places) -> tuple[Numbers, Numbers, Numbers]:
+    """The standard error of each mean difference by the pooled spread of repeats; arguments as in `_by_repeats`.
 
     Returns:
         A unit, the error in it, NaN where it cannot be estimated, and the degrees of freedom, each of shape (tests,).
     """
-    _, tests, contexts, _ = repeats.shape
-    of_tests = np.moveaxis(repeats, 0, 2).reshape(tests, -1, 4)
-    counts, own, largest, squares = np.moveaxis(of_tests, 2, 0)
+    of_levels = [cells.repeats[level[pairs], places] for level in (cells.first, cells.second)]
+    counts, own, largest, squares = np.moveaxis(np.stack(of_levels, axis=2).reshape(len(pairs), -1, 4), 2, 0)
     degrees = (counts - 1).sum(axis=1)
     unit = own.max(axis=1)
     unit[unit == 0] = 1.0  # values that are all zero have no scale
     own = own / unit[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = _summed(own * own * squares) / degrees
-        error = np.sqrt(variance * _summed(1 / counts)) / contexts
+        error = np.sqrt(variance * _summed(1 / counts)) / places.shape[1]
     is_known = (degrees >= _FEWEST_DEGREES) & (error > 1e-12 * (own * largest).max(axis=1))
     return unit, np.where(is_known, error, math.nan), degrees
 

@@ -14,7 +14,7 @@ from qualia_lab.analysis.over_tasks import limit_over_tasks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from qualia_lab.analysis.contrasts import Cells, Pair, Tests
+    from qualia_lab.analysis.contrasts import Cells, Decisions, Pair, Tests
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study.one_factor import Level, OneFactor
 
@@ -84,12 +84,11 @@ def candidate_effects(cells: Sequence[Cells]) -> list[Effect]:
     Returns:
         All tested effects, significant or not.
     """
-    return [
-        _effect(one.tests, 0, pair)
-        for one in cells
-        if not one.is_problem
-        for pair in np.flatnonzero(one.tests.is_tested[0]).tolist()
-    ]
+    effects = []
+    for tests in (one.tests for one in cells if not one.is_problem):
+        decisions = tests.decide(tests.is_tested)
+        effects += [_effect(tests, decisions, 0, pair) for pair in np.flatnonzero(tests.is_tested[0]).tolist()]
+    return effects
 
 
 def clear_effects(of_tasks: Mapping[str, Sequence[Effect]], alpha: float) -> dict[str, list[Effect]]:
@@ -168,7 +167,7 @@ def candidate_crossings(cells: Sequence[Cells]) -> CandidateCrossings:
     """
     number = 0
     ps: list[Numbers] = [np.zeros(0)]
-    found: list[tuple[Tests, str, int, int, int]] = []
+    found: list[tuple[Tests, Decisions, str, int, int, int]] = []
     for one in cells:
         for other in () if one.is_problem else one.others:
             tests = one.tests_at(other)
@@ -176,17 +175,23 @@ def candidate_crossings(cells: Sequence[Cells]) -> CandidateCrossings:
             are_tested = tests.is_tested[first] & tests.is_tested[second]
             number += int(are_tested.sum())
             are_opposite = are_tested & (tests.is_a_better[first] != tests.is_a_better[second])
-            ps.append(np.maximum(tests.p[first], tests.p[second])[are_opposite])
-            combination, pair = (places.tolist() for places in np.nonzero(are_opposite))
-            found += [(tests, other, int(first[c]), int(second[c]), p) for c, p in zip(combination, pair, strict=True)]
+            combination, pair = np.nonzero(are_opposite)
+            if not len(pair):
+                continue
+            wanted = np.zeros_like(tests.is_tested)
+            wanted[first[combination], pair] = wanted[second[combination], pair] = True
+            decisions = tests.decide(wanted)
+            ps.append(np.maximum(decisions.p[first[combination], pair], decisions.p[second[combination], pair]))
+            places = zip(first[combination].tolist(), second[combination].tolist(), pair.tolist(), strict=True)
+            found += [(tests, decisions, other, *place) for place in places]
 
     def crossing(place: int) -> Crossing:
-        tests, other, first, second, pair = found[place]
+        tests, decisions, other, first, second, pair = found[place]
         levels = tests.cells.levels_of(other)
         return Crossing(
             other,
-            (levels[first], _effect(tests, first, pair)),
-            (levels[second], _effect(tests, second, pair)),
+            (levels[first], _effect(tests, decisions, first, pair)),
+            (levels[second], _effect(tests, decisions, second, pair)),
         )
 
     return CandidateCrossings(number, np.concatenate(ps), crossing)
@@ -220,13 +225,14 @@ def clear_crossings(of_tasks: Mapping[str, CandidateCrossings], alpha: float) ->
     return clear
 
 
-def _effect(tests: Tests, part: int, pair: int) -> Effect:
+def _effect(tests: Tests, decisions: Decisions, part: int, pair: int) -> Effect:
     """A test as an effect, with the better level first."""
     cells, at = tests.cells, (part, pair)
     a, b = cells.levels[cells.first[pair]], cells.levels[cells.second[pair]]
-    difference, low, high, p = (float(of[at]) for of in (tests.difference, tests.low, tests.high, tests.p))
-    wins = tests.above
+    numbers = (tests.difference, decisions.low, decisions.high, decisions.p)
+    difference, low, high, p = (float(of[at]) for of in numbers)
+    wins = decisions.above
     if not difference >= 0:
-        a, b, difference, low, high, wins = b, a, -difference, -high, -low, tests.below
+        a, b, difference, low, high, wins = b, a, -difference, -high, -low, decisions.below
     bounds: tuple[float | None, float | None] = (None, None) if math.isnan(low) else (low, high)
     return Effect(cells.factor, a, b, tests.pairs(part, pair), difference, bounds[0], bounds[1], int(wins[at]), p)

@@ -25,7 +25,7 @@ from tests.planted.store import Run
 from .study_samples import evidence_of
 from .test_answer import repeated
 
-FACTOR = OneFactor("lr", (), ("0.1", "0.01"), ())
+FACTOR = OneFactor("lr", (), ("0.1", "0.01"), (), np.zeros((2, 0), np.intp), {})
 
 
 def effect(p, better="0.1", worse="0.01"):

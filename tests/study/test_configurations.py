@@ -119,12 +119,12 @@ def test_one_factor_sets_contain_configurations_that_differ_in_one_factor():
     study = study_of(runs_of(*grid, {"lr": 9, "bs": 9, "seed": 0}))
     found = {one.factor: one for one in one_factor_sets(study, study.tasks[0])}
     assert set(found) == {"lr", "bs"}
-    assert [(one.rest, list(one.configurations)) for one in found["lr"].contexts] == [
-        ((("bs", "3"),), ["1", "2"]),
-        ((("bs", "4"),), ["1", "2"]),
-    ]
-    assert found["lr"].levels == ("1", "2")
-    assert [len(one.run_ids) for one in found["lr"].contexts[0].configurations.values()] == [2, 2]
+    lr = found["lr"]
+    assert lr.levels == ("1", "2")
+    contexts = [[dict(lr.configurations[place].params) for place in context] for context in lr.places.T]
+    assert contexts == [[{"bs": bs, "lr": "1"}, {"bs": bs, "lr": "2"}] for bs in ("3", "4")]
+    assert [lr.others["bs"].texts[code] for code in lr.others["bs"].codes] == ["3", "4"]
+    assert [len(lr.configurations[place].run_ids) for place in lr.places[:, 0]] == [2, 2]
 
 
 def test_tied_factors_count_as_one_and_a_missing_value_is_a_level():
@@ -140,7 +140,7 @@ def test_tied_factors_count_as_one_and_a_missing_value_is_a_level():
     found = {one.factor: one for one in one_factor_sets(study, study.tasks[0])}
     assert found["heads"].names == ("heads", "attention")
     assert set(found["heads"].levels) == {"4", None}
-    assert len(found["heads"].contexts) == 2
+    assert found["heads"].places.shape == (2, 2)
 
 
 def test_one_factor_sets_agree_with_a_pairwise_comparison():
@@ -155,7 +155,7 @@ def test_one_factor_sets_agree_with_a_pairwise_comparison():
     found = {
         (of_one.factor, frozenset((one.run_ids[0], other.run_ids[0])))
         for of_one in one_factor_sets(study, study.tasks[0])
-        for context in of_one.contexts
-        for one, other in itertools.combinations(context.configurations.values(), 2)
+        for context in of_one.places.T
+        for one, other in itertools.combinations([of_one.configurations[place] for place in context if place >= 0], 2)
     }
     assert found == pairs
