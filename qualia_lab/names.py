@@ -65,9 +65,25 @@ def distinct_names(names: Sequence[str], ids: Sequence[str] = (), width: int = 6
         >>> distinct_names(["mlp", "mlp"], ["77ab01cd", "1f0c5d6b"])
         ['mlp (77ab01cd)', 'mlp (1f0c5d6b)']
     """
+    width = max(width, _MIN_WIDTH)
+    if _are_short_and_plain(names, width):
+        return list(names)
     pairs = list(zip(names, ids, strict=True)) if ids else [(name, "") for name in names]
-    shown = _shorten_all(list(dict.fromkeys(pairs)), max(width, _MIN_WIDTH))
+    shown = _shorten_all(list(dict.fromkeys(pairs)), width)
     return [shown[pair] for pair in pairs]
+
+
+def _are_short_and_plain(names: Sequence[str], width: int) -> bool:
+    """Whether these are different names that fit as they are, like most names of runs; checked for all at once."""
+    joined = f"|{'|'.join(names)}|"
+    return (
+        joined.isascii()
+        and joined.isprintable()
+        and not any(spaces in joined for spaces in ("  ", "| ", " |"))
+        and all(names)
+        and len(set(names)) == len(names)
+        and max(map(len, names), default=0) <= width
+    )
 
 
 def aside(text: str, *, ends: bool = False) -> str:

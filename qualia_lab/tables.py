@@ -6,7 +6,7 @@ import hashlib
 import io
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,9 @@ from qualia_lab import schema
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,17 @@ class RunTables:
     def digest(self) -> str:
         """A digest of all tables, by which a change of the data is recognized."""
         return digest_of(getattr(self, field.name) for field in fields(self))
+
+    @cached_property
+    def _computed(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what was computed of these tables for this key; compute it on first use."""
+        if key not in self._computed:
+            self._computed[key] = compute()
+        computed: T = self._computed[key]
+        return computed
 
     def owners_of(self, table: pa.Table) -> np.ndarray[Any, Any]:
         """For each row of a table with `run_id`, the index of its run in `runs`; -1 for other runs."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST = 2**62  # numbers of rows that fit into int64
+_SPARSE = 4  # how many times as many numbers as rows are still worth a table
 
 
 def number_rows(columns: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -32,3 +33,23 @@ def number_rows(columns: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
         numbers = numbers * values + column
         size *= values
     return numbers
+
+
+def distinct_rows(numbers: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first row with each number, by number, and for each row the place of its number among these.
+
+    As `np.unique` returns them, without sorting where the numbers are small, as those of a grid are.
+
+    Args:
+        numbers: the number of each row, as `number_rows` returns it.
+    """
+    size = int(numbers.max(initial=0)) + 1
+    if size > _SPARSE * len(numbers):
+        _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+        return first, place.ravel()
+    first = np.full(size, -1)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of equal numbers the last assignment stays
+    present = np.flatnonzero(first >= 0)
+    places = np.empty(size, np.intp)
+    places[present] = np.arange(len(present))
+    return first[present], places[numbers]

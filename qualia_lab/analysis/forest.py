@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from qualia_lab.analysis.distinct_rows import number_rows
+from qualia_lab.analysis.distinct_rows import distinct_rows, number_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,9 +84,8 @@ def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Fores
     votes, seen = np.zeros(rows), np.zeros(rows)
     out_of_bag: list[_OutOfBag] = []
     r2 = -math.inf
-    for tree, is_unseen in _grow_trees(as_float32, y):
-        unseen = np.flatnonzero(is_unseen)
-        predicted = tree.predict(as_float32[unseen])[:, 0]
+    for tree, unseen in _grow_trees(as_float32, y):
+        predicted = tree.predict(as_float32.take(unseen, axis=0))[:, 0]
         votes[unseen] += predicted
         seen[unseen] += 1
         out_of_bag.append(_OutOfBag(tree, unseen, predicted))
@@ -97,13 +97,28 @@ def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Fores
     trees = tuple(one.tree for one in out_of_bag)
     if r2 < least_r2:
         return Forest(trees, r2, (), ())
-    in_order = np.tile(np.arange(rows), (REPEATS, 1))
-    shuffled = [np.random.default_rng((_SEED, column)).permuted(in_order, axis=1) for column in range(count)]
+    shuffled = [_shuffled(rows, column) for column in range(count)]
     falls = [
         [r2 - _r_squared(y[known], repeat[known] / seen[known]) for repeat in column]
         for column in _shuffled_votes(as_float32, out_of_bag, shuffled)
     ]
     return Forest(trees, r2, tuple(map(_mean, falls)), tuple(float(np.std(fall, ddof=1)) for fall in falls))
+
+
+@lru_cache(maxsize=64)  # tasks of one grid have equally many configurations
+def _shuffled(rows: int, column: int) -> NDArray[np.intp]:
+    """For each repeat, the row from which the value of each row is taken, shape (repeats, rows)."""
+    in_order = np.tile(np.arange(rows), (REPEATS, 1))
+    shuffled: NDArray[np.intp] = np.random.default_rng((_SEED, column)).permuted(in_order, axis=1)
+    shuffled.setflags(write=False)
+    return shuffled
+
+
+@cache
+def _seeds() -> list[int]:
+    """The seed of each tree."""
+    seeds: list[int] = np.random.RandomState(_SEED).randint(np.iinfo(np.int32).max, size=TREES).tolist()
+    return seeds
 
 
 @dataclass(frozen=True)
@@ -155,11 +170,12 @@ def _votes_by_value(
     if not few:
         return []
     sizes = [len(levels[column][0]) for column in few]
-    codes = np.tile(np.column_stack([code for _, code in levels]), (sum(sizes), 1))
+    codes = np.repeat(np.array([code for _, code in levels])[:, None], sum(sizes), axis=1)
     for column, size, begin in zip(few, sizes, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True):
-        codes[begin * len(x) : (begin + size) * len(x), column] = np.repeat(np.arange(size), len(x))
-    _, first, place = np.unique(number_rows(codes.T), return_index=True, return_inverse=True)
-    different = np.column_stack([values[code] for (values, _), code in zip(levels, codes[first].T, strict=True)])
+        codes[column, begin : begin + size] = np.arange(size)[:, None]
+    codes = codes.reshape(len(levels), -1)
+    first, place = distinct_rows(number_rows(codes))
+    different = np.column_stack([values[code] for (values, _), code in zip(levels, codes[:, first], strict=True)])
     places = place.reshape(-1, len(x))
     sums = np.zeros(places.shape)
     for one in trees:
@@ -182,8 +198,8 @@ def _votes_by_draw(x: Singles, trees: list[_OutOfBag], column: int, draw: NDArra
     return sums
 
 
-def _grow_trees(x: Singles, y: Numbers) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
-    """Fully grown trees, each with a mask of its out-of-bag rows.
+def _grow_trees(x: Singles, y: Numbers) -> Iterator[tuple[Any, NDArray[np.intp]]]:
+    """Fully grown trees, each with its out-of-bag rows.
 
     Not scikit-learn's RandomForestRegressor, because its own validation of every tree takes as long as fitting a tree
     to a few hundred rows; nor weights of rows, because checking those takes a third as long. One generator is seeded
@@ -192,14 +208,15 @@ def _grow_trees(x: Singles, y: Numbers) -> Iterator[tuple[Any, NDArray[np.bool_]
     from sklearn import config_context
     from sklearn.tree import DecisionTreeRegressor
 
-    seeds, drawer = np.random.RandomState(_SEED), np.random.RandomState(_SEED)
+    drawer = np.random.RandomState(_SEED)
     regressor = DecisionTreeRegressor(random_state=drawer)
     with config_context(skip_parameter_validation=True, assume_finite=True):
-        for seed in seeds.randint(np.iinfo(np.int32).max, size=TREES).tolist():
+        for seed in _seeds():
             drawer.seed(seed)
-            unseen = np.zeros(len(x), np.bool_)
-            unseen[drawer.permutation(len(x))[: len(x) // 2]] = True
-            yield regressor.fit(x[~unseen], y[~unseen], check_input=False).tree_, unseen
+            is_unseen = np.zeros(len(x), np.bool_)
+            is_unseen[drawer.permutation(len(x))[: len(x) // 2]] = True
+            seen = np.flatnonzero(~is_unseen)
+            yield regressor.fit(x.take(seen, axis=0), y[seen], check_input=False).tree_, np.flatnonzero(is_unseen)
 
 
 def interaction(model: Predictor, x: Numbers, first: int, second: int) -> float:

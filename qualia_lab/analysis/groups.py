@@ -16,7 +16,7 @@ from qualia_lab.study.factor_names import is_fold
 from qualia_lab.study.statuses import FINISHED, runs_with_value, statuses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -129,6 +129,7 @@ def group_runs(
     *,
     statistic: str = "last",
     history: pa.Table | None = None,
+    scores_of: Callable[[str], Scores] | None = None,
     without: Mapping[str, str] | None = None,
 ) -> list[Group]:
     """The configurations of every task, each with a metric over its runs, in the order of the study.
@@ -139,15 +140,16 @@ def group_runs(
         metric: the key of the metric; None takes the objective of each task, and a task without one gives no group.
         statistic: which value of each run is taken, as in `scores`.
         history: every logged point of the metric (schema.METRIC_HISTORY); needed by every statistic except `last`.
+        scores_of: returns the last values of a metric, where they are known already.
         without: the reason for each further run that does not count.
 
     Returns:
         One group per configuration.
     """
-    status = statuses_of(tables)
+    unfinished = {run_id: status.lower() for run_id, status in statuses_of(tables).items() if status != FINISHED}
     uncounted = {**study.left_out, **(without or {})}
     short = {configuration.run_id for configuration in study.short_runs}
-    scores_of: dict[str, Scores] = {}
+    known: dict[str, tuple[Scores, set[str]]] = {}
     groups = []
     for task in study.tasks:
         key = metric or (task.objective.key if task.objective else None)
@@ -155,10 +157,11 @@ def group_runs(
             continue
         objective = task.objective
         better = objective.greater_is_better if objective and objective.key == key else study.greater_is_better(key)
-        if key not in scores_of:
-            scores_of[key] = scores(tables, key, statistic, history, better)
+        if key not in known:
+            found = scores_of(key) if scores_of else scores(tables, key, statistic, history, better)
+            known[key] = found, {*found.values}.difference(uncounted)
         groups += [
-            _take_group(configuration, scores_of[key], better, status, uncounted, short=short)
+            _take_group(configuration, *known[key], better, unfinished=unfinished, uncounted=uncounted, short=short)
             for configuration in study.in_task(task)
         ]
     return groups
@@ -167,16 +170,19 @@ def group_runs(
 def _take_group(
     configuration: Configuration,
     found: Scores,
+    counted: set[str],
     greater_is_better: bool | None,
-    status: Mapping[str, str],
-    uncounted: Mapping[str, str],
     *,
+    unfinished: Mapping[str, str],
+    uncounted: Mapping[str, str],
     short: set[str],
 ) -> Group:
     """One configuration with the scores of its runs."""
-    scored, left_out = runs_with_value(configuration.run_ids, found.values, uncounted)
-    others = [status[run_id].lower() for run_id in scored if status[run_id] != FINISHED]
-    values = tuple([found.values[run_id] for run_id in scored])
+    run_ids = configuration.run_ids
+    all_count = counted.issuperset(run_ids)
+    scored, left_out = (run_ids, ()) if all_count else runs_with_value(run_ids, found.values, uncounted)
+    others = [unfinished[run_id] for run_id in scored if run_id in unfinished] if unfinished else []
+    values = tuple(map(found.values.__getitem__, scored))
     return Group(
         configuration=configuration,
         metric=found.metric,

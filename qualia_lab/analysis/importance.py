@@ -10,7 +10,7 @@ import numpy as np
 
 from qualia_lab.analysis.best_range import best_range
 from qualia_lab.analysis.configuration_means import means_of
-from qualia_lab.analysis.distinct_rows import number_rows
+from qualia_lab.analysis.distinct_rows import distinct_rows, number_rows
 from qualia_lab.analysis.forest import Forest, grow_forest, interaction
 from qualia_lab.analysis.param_columns import FactorColumns, ParamColumn, factor_columns
 from qualia_lab.analysis.param_importance import (
@@ -206,8 +206,8 @@ def _merge_equal(columns: list[ParamColumn], y: Numbers) -> tuple[list[ParamColu
     if not columns:
         return columns, y
     numbers = number_rows(np.unique(column.filled, return_inverse=True)[1] for column in columns)
-    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
-    means = np.bincount(place.ravel(), weights=y) / np.bincount(place.ravel())
+    first, place = distinct_rows(numbers)
+    means = np.bincount(place, weights=y) / np.bincount(place)
     order = np.argsort(first)
     return [replace(column, values=column.values[first[order]]) for column in columns], means[order]
 

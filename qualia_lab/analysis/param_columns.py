@@ -133,23 +133,11 @@ def varying_columns(
 
 def factor_columns(tables: RunTables, study: Study) -> FactorColumns:
     """The factors of a study over the runs that it describes."""
-    keys_of = {kind: [factor.key for factor in study.factors if factor.kind == kind] for kind in ("param", "tag")}
+    names = {factor.name for factor in study.factors}
+    columns = (column for column in (*param_columns(tables), *tag_columns(tables)) if column.name in names)
+    factors = sorted(columns, key=lambda column: column.name)
     drawn = [factor.key + _DISTRIBUTION for factor in study.factors if factor.kind == "param" and factor.numeric]
-    factor_tables = replace(
-        tables,
-        params=rows_with(tables.params, "key", keys_of["param"]),
-        tags=rows_with(tables.tags, "key", [*keys_of["tag"], *drawn]),
-    )
-    names = {(factor.kind, factor.key): factor.name for factor in study.factors}
-    factors = sorted(
-        (
-            replace(factor, name=names[factor.kind, factor.key])
-            for factor in (*param_columns(factor_tables), *tag_columns(factor_tables, ()))
-            if (factor.kind, factor.key) in names
-        ),
-        key=lambda factor: factor.name,
-    )
-    distributions = rows_with(factor_tables.tags, "key", drawn)
+    distributions = rows_with(tables.tags, "key", drawn)
     runs = len(tables.run_ids)
     return FactorColumns(
         factors=tuple((factor, factor.dense(runs)) for factor in factors),

@@ -123,12 +123,12 @@ def _filtered(tables: RunTables, text: str, read_history: ReadHistory | None) ->
 
 def settings_of(study: Study, run_ids: Collection[str]) -> dict[str, dict[str, str]]:
     """For each of these runs the values of its factors and of params tied to them, by name; seeds are left out."""
-    factors = {configuration.name for configuration in study.factors}
+    factors = {factor.name for factor in study.factors}
     wanted = set(run_ids)
+    places = sorted({study.place_of[run_id] for run_id in wanted if run_id in study.place_of})
     return {
         run_id: {name: value for name, value in configuration.settings if name in factors}
-        for configuration in study.configurations
-        if not wanted.isdisjoint(configuration.run_ids)
+        for configuration in (study.configurations[place] for place in places)
         for run_id in configuration.run_ids
         if run_id in wanted
     }

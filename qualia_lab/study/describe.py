@@ -60,7 +60,7 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     objectives = [one.key for one in metrics if one.role == "objective"]
     compared = [one.key for one in metrics if one.role in ("objective", "training")]
     params = param_columns(tables)
-    columns = [*params, *tag_columns(tables, [one.key for one in params])]
+    columns = [*params, *tag_columns(tables)]
     names = names_of(tables)
 
     families = find_families(tables, columns, _runs_with(tables, objectives))

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 _OPTUNA = {"PRUNED": "pruned", "FAIL": "failed"}  # Optuna's states of trials that did not complete
 
 
-def names_of(tables: RunTables) -> dict[str, str]:
+def names_of(tables: RunTables) -> Mapping[str, str]:
     """The name of each run, else the start of its id."""
-    names = texts_of(tables.runs.column("run_name"))
-    return {run_id: name or run_id[:8] for run_id, name in zip(tables.run_ids, names, strict=True)}
+
+    def by_run() -> dict[str, str]:
+        names = texts_of(tables.runs.column("run_name"))
+        return {run_id: name or run_id[:8] for run_id, name in zip(tables.run_ids, names, strict=True)}
+
+    return tables.once("names", by_run)
 
 
 def not_competing(families: Families, names: Mapping[str, str]) -> dict[str, str]:
@@ -43,7 +47,7 @@ def not_counted(
         not_rivals: the runs that do not compete; they are ignored.
         statuses: the statuses to count; None to infer them.
     """
-    status = {run: one for run, one in all_statuses.items() if run not in not_rivals}
+    status = {run: one for run, one in all_statuses.items() if run not in not_rivals} if not_rivals else all_statuses
     reasons = {run: one.lower() for run, one in left_out(status, statuses).items()} if status else {}
     states = rows_with(tables.tags, "key", ["state"])
     for run, state in zip(*(texts_of(states.column(name)) for name in ("run_id", "value")), strict=True):

@@ -84,22 +84,26 @@ class SettingColumn:
         return codes
 
 
-def param_columns(tables: RunTables) -> list[SettingColumn]:
+def param_columns(tables: RunTables) -> Sequence[SettingColumn]:
     """The params, sorted by key."""
-    return list(_columns(tables, tables.params, "param", ()))
+    return tables.once("param columns", lambda: tuple(_columns(tables, tables.params, "param", ())))
 
 
-def tag_columns(tables: RunTables, params: Sequence[str]) -> list[SettingColumn]:
+def tag_columns(tables: RunTables) -> Sequence[SettingColumn]:
     """The tags set by users, sorted by key, without those that MLflow sets itself.
 
     Args:
-        tables: the tables of the runs.
-        params: the keys of the params; a tag with one of these keys is named `tags.KEY`.
+        tables: the tables of the runs; a tag with the key of a param is named `tags.KEY`.
     """
-    keys = pc.unique(tables.tags.column("key"))
-    own = [key for key in keys.to_pylist() if not key.startswith("mlflow.")]
-    wanted = pc.is_in(tables.tags.column("key"), value_set=column(own, pa.string()))
-    return list(_columns(tables, tables.tags.filter(wanted), "tag", params))
+
+    def columns() -> tuple[SettingColumn, ...]:
+        keys = pc.unique(tables.tags.column("key"))
+        own = [key for key in keys.to_pylist() if not key.startswith("mlflow.")]
+        wanted = pc.is_in(tables.tags.column("key"), value_set=column(own, pa.string()))
+        params = [one.key for one in param_columns(tables)]
+        return tuple(_columns(tables, tables.tags.filter(wanted), "tag", params))
+
+    return tables.once("tag columns", columns)
 
 
 def fingerprints(columns: Sequence[SettingColumn], runs: int) -> Marks:

@@ -26,16 +26,18 @@ _ORDER = (*FAILED, *UNFINISHED)
 _STATUSES = (FINISHED, *FAILED, *UNFINISHED)
 
 
-def statuses_of(tables: RunTables) -> dict[str, str]:
+def statuses_of(tables: RunTables) -> Mapping[str, str]:
     """FINISHED, FAILED, ... by run id; UNKNOWN if the store has no status.
 
     Args:
         tables: the tables of the runs.
     """
-    return {
-        run_id: status or "UNKNOWN"
-        for run_id, status in zip(tables.run_ids, texts_of(tables.runs.column("status")), strict=True)
-    }
+
+    def by_run() -> dict[str, str]:
+        statuses = texts_of(tables.runs.column("status"))
+        return {run_id: status or "UNKNOWN" for run_id, status in zip(tables.run_ids, statuses, strict=True)}
+
+    return tables.once("statuses", by_run)
 
 
 def status_text(status: str) -> str:
@@ -67,7 +69,7 @@ def counted_statuses(present: Iterable[str], statuses: Sequence[str] | None = No
     return wanted
 
 
-def left_out(status: dict[str, str], statuses: Sequence[str] | None = None) -> dict[str, str]:
+def left_out(status: Mapping[str, str], statuses: Sequence[str] | None = None) -> dict[str, str]:
     """The runs whose status does not count, with their status.
 
     Args:

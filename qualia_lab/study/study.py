@@ -261,6 +261,11 @@ class Study:
         return tuple(one.key for one in self.metrics if one.role in roles)
 
     @cached_property
+    def place_of(self) -> Mapping[str, int]:
+        """Run id → the place of its configuration in `configurations`."""
+        return {run_id: place for place, one in enumerate(self.configurations) for run_id in one.run_ids}
+
+    @cached_property
     def _configurations_by_task(self) -> Mapping[str, tuple[Configuration, ...]]:
         by_task: dict[str, list[Configuration]] = {}
         for one in self.configurations:

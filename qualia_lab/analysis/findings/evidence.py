@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.importance import Importances
     from qualia_lab.analysis.param_columns import FactorColumns
+    from qualia_lab.analysis.scores import Scores
     from qualia_lab.genai_tables import EvaluationTables, ModelTables, TraceTables
     from qualia_lab.inventory import MetricCount
     from qualia_lab.study import Study
@@ -144,7 +145,7 @@ class Evidence:
         return {run_id: position for position, run_id in enumerate(self.run_ids)}
 
     @cached_property
-    def status(self) -> dict[str, str]:
+    def status(self) -> Mapping[str, str]:
         """FINISHED, FAILED, ... by run id."""
         return statuses_of(self.tables)
 
@@ -160,7 +161,21 @@ class Evidence:
 
     def values(self, key: str) -> Mapping[str, float]:
         """The latest value of a metric by run id, for runs in which it is finite."""
-        return self.cached(("values", key), lambda: scores(self.tables, key).values)
+        return self._scores(key).values
+
+    def _scores(self, key: str) -> Scores:
+        return self.cached(("scores", key), lambda: scores(self.tables, key))
+
+    @cached_property
+    def compared(self) -> Mapping[str, tuple[str, ...]]:
+        """The runs of each task that are included in comparisons, by experiment id: not left out, and not diverged."""
+        excluded = {*self.study.left_out, *self.diverged}
+        if not excluded:
+            return {task.experiment_id: task.run_ids for task in self.study.tasks}
+        return {
+            task.experiment_id: tuple([run_id for run_id in task.run_ids if run_id not in excluded])
+            for task in self.study.tasks
+        }
 
     @cached_property
     def _cache(self) -> dict[Hashable, Any]:
@@ -191,7 +206,7 @@ class Evidence:
     def groups(self) -> Mapping[str, tuple[Group, ...]]:
         """The configurations of each task with their objective values, by experiment id, without diverged runs."""
         by_task: dict[str, list[Group]] = {task.experiment_id: [] for task in self.study.tasks}
-        for group in group_runs(self.tables, self.study, without=self.diverged):
+        for group in group_runs(self.tables, self.study, scores_of=self._scores, without=self.diverged):
             by_task[group.experiment_id].append(group)
         return {experiment_id: tuple(groups) for experiment_id, groups in by_task.items()}
 

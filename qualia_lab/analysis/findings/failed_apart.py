@@ -105,10 +105,9 @@ def _ended_runs_by_task(tables: RunTables, study: Study, status: Mapping[str, st
     if not any(one in FAILED for one in status.values()):
         return
     excluded = {(one.kind, one.key) for one in (*study.params, *study.tags) if one.role in ("seed", "label")}
-    params = param_columns(tables)
     of_all = {
         column.name: ([*column.texts, None], column.dense(len(tables.run_ids)))
-        for column in (*params, *tag_columns(tables, [column.key for column in params]))
+        for column in (*param_columns(tables), *tag_columns(tables))
         if (column.kind, column.key) not in excluded
     }
     positions = {run_id: position for position, run_id in enumerate(tables.run_ids)}

@@ -59,14 +59,8 @@ def _runs_with_both(
     evidence: Evidence, task: Task, trained: Mapping[str, float], held: Mapping[str, float]
 ) -> tuple[str, ...]:
     """The runs of a task that are included in comparisons and have both metrics."""
-    left_out, diverged = evidence.study.left_out, evidence.diverged
-    return tuple(
-        [
-            run_id
-            for run_id in task.run_ids
-            if run_id in trained and run_id in held and run_id not in left_out and run_id not in diverged
-        ]
-    )
+    compared = evidence.compared[task.experiment_id]
+    return tuple([run_id for run_id in compared if run_id in trained and run_id in held])
 
 
 @np.errstate(all="ignore")

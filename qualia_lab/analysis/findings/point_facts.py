@@ -258,10 +258,15 @@ def medians(values: Numbers, owner: Integers, series: int) -> tuple[Numbers, Int
             rows = values.reshape(-1, size).copy()
         else:
             rows = values[begins[alike][:, None] + np.arange(size)]
-        rows.partition((size - 1) // 2 if size % 2 else (size // 2 - 1, size // 2), axis=1)
-        low, high = rows[:, (size - 1) // 2], rows[:, size // 2]
+        if size == _FEWEST:  # by far the most common size of levels; this takes a tenth of the time
+            a, b, c = rows.T
+            medians_of[alike] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+            continue
+        middle = size // 2
+        rows.partition(middle, axis=1)
         # A single middle value is not averaged with itself: the sum of two of the largest doubles would be infinite.
-        medians_of[alike] = low if size % 2 else (low + high) / 2
+        # Partitioning at both middle places would take three times as long as looking for the largest value below.
+        medians_of[alike] = rows[:, middle] if size % 2 else (rows[:, :middle].max(axis=1) + rows[:, middle]) / 2
     return medians_of, counts
 
 

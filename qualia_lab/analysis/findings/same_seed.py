@@ -82,6 +82,8 @@ def split_by_labels(evidence: Evidence, sets: Sequence[Sequence[str]]) -> list[l
     Such labels are those whose values recur in other runs, and the user's own tags that are labels only because no
     value recurs.
     """
+    if not sets:
+        return []
     study, runs = evidence.study, len(evidence.run_ids)
     labels = [
         label

@@ -42,20 +42,13 @@ class Thresholds:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task, about the last values of its objective in all included runs."""
     findings = []
-    known = {one.objective.key for one in evidence.study.tasks if one.objective}
-    values = {key: evidence.values(key) for key in known}
     for task in evidence.study.tasks:
         objective = task.objective
         if objective is None:
             continue
-        run_ids = tuple(
-            run_id
-            for run_id in task.run_ids
-            if run_id in values[objective.key]
-            and run_id not in evidence.study.left_out
-            and run_id not in evidence.diverged
-        )
-        of_task = [values[objective.key][run_id] for run_id in run_ids]
+        values = evidence.values(objective.key)
+        run_ids = tuple([run_id for run_id in evidence.compared[task.experiment_id] if run_id in values])
+        of_task = [values[run_id] for run_id in run_ids]
         statement = _statement(objective, of_task, thresholds) if len(run_ids) >= thresholds.fewest_runs else None
         if statement is None:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +62,8 @@ def gain_at_the_end(evidence: Evidence, key: str) -> dict[str, float]:
     curves = _block_curves(evidence, key, range(len(evidence.run_ids)))
     runs = (evidence.run_ids[run] for run in evidence.series.run[curves.rows].tolist())
     gains = zip(runs, _improved(curves).tolist(), strict=True)
-    return {run_id: gain for run_id, gain in gains if not math.isnan(gain) and _is_included(evidence, run_id)}
+    included = {run_id for task in evidence.study.tasks for run_id in _included(evidence, task)}
+    return {run_id: gain for run_id, gain in gains if not math.isnan(gain) and run_id in included}
 
 
 def _block_curves(evidence: Evidence, key: str, own: Collection[int]) -> BlockCurves:
@@ -81,7 +83,7 @@ def _task_finding(evidence: Evidence, task: Task, limits: Thresholds) -> Finding
         and metric.better is not None
         and (metric.split != "training" or metric.key == own_key)
     ][:_MOST_METRICS]
-    own = [evidence.positions[run_id] for run_id in task.run_ids if _is_included(evidence, run_id)] if tested else []
+    own = [evidence.positions[run_id] for run_id in _included(evidence, task)] if tested else []
     for key in tested:
         curves = _block_curves(evidence, key, own)
         better = _improved(curves)
@@ -95,10 +97,9 @@ def _task_finding(evidence: Evidence, task: Task, limits: Thresholds) -> Finding
     return None
 
 
-def _is_included(evidence: Evidence, run_id: str) -> bool:
-    """Whether the run finished and is included in comparisons."""
-    left_out = run_id in evidence.study.left_out or run_id in evidence.diverged
-    return evidence.status[run_id] == FINISHED and not left_out
+def _included(evidence: Evidence, task: Task) -> list[str]:
+    """The runs of a task that finished and are included in comparisons."""
+    return [run_id for run_id in evidence.compared[task.experiment_id] if evidence.status[run_id] == FINISHED]
 
 
 @np.errstate(all="ignore")
@@ -147,7 +148,7 @@ def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], bette
         "note",
         f"{evidence.prefix(task)}{key} was still improving when the runs ended: in {every} the last points are "
         f"better than those before, by {number(mean)} on average.",
-        tuple(run_id for run_id, one in zip(run_ids, better, strict=True) if one > 0),
+        tuple(compress(run_ids, (better > 0).tolist())),
         (key,),
         numbers=(Number("better", improved), Number("runs", len(better)), Number("mean improvement", mean)),
         section="curves",
