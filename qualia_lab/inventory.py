@@ -122,7 +122,7 @@ def take_inventory(tables: RunTables) -> Inventory:
         experiments=tuple(tables.experiments.column("name").to_pylist()),
         statuses=tuple(statuses.most_common()),
         params=_count_params(tables.params),
-        metrics=count_metrics(tables.metrics),
+        metrics=metric_counts(tables),
         tags=tuple(sorted(pc.unique(tables.tags.column("key")).to_pylist())),
         datasets=tables.datasets.num_rows,
         logged_models=tables.logged_models.num_rows,
@@ -176,6 +176,11 @@ def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
         values = pc.unique(rows.column("value")).to_pylist()
         counts.append(ParamCount(key, rows.num_rows, len(values), all(map(is_number, values))))
     return tuple(counts)
+
+
+def metric_counts(tables: RunTables) -> tuple[MetricCount, ...]:
+    """The counts of each metric of some runs, sorted by key."""
+    return tables.once("metric counts", lambda: count_metrics(tables.metrics))
 
 
 def count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:

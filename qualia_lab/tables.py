@@ -60,6 +60,11 @@ class RunTables:
         return tuple(self.runs.column("run_id").to_pylist())
 
     @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The place of each run in `run_ids`."""
+        return {run_id: place for place, run_id in enumerate(self.run_ids)}
+
+    @cached_property
     def digest(self) -> str:
         """A digest of all tables, by which a change of the data is recognized."""
         return digest_of(getattr(self, field.name) for field in fields(self))

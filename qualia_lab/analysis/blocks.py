@@ -31,8 +31,11 @@ def block_values(repeats: Sequence[Sequence[object]], values: Sequence[Sequence[
     first = list(repeats[0]) if repeats else []
     if len(repeats) < 2 or len(first) < FEWEST_BLOCKS or len(set(first)) < len(first) or not all(first):
         return None
-    rows = []
+    rows: list[Sequence[float] | Numbers] = []
     for blocks, numbers in zip(repeats, values, strict=True):
+        if list(blocks) == first:
+            rows.append(numbers)
+            continue
         by_block = dict(zip(blocks, numbers, strict=True))
         if len(by_block) != len(blocks) or by_block.keys() != set(first):
             return None

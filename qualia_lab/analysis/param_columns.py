@@ -141,7 +141,7 @@ def factor_columns(tables: RunTables, study: Study) -> FactorColumns:
     runs = len(tables.run_ids)
     return FactorColumns(
         factors=tuple((factor, factor.dense(runs)) for factor in factors),
-        place_of={run_id: place for place, run_id in enumerate(tables.run_ids)},
+        place_of=tables.positions,
         drawn=dict(zip(texts_of(distributions["key"]), texts_of(distributions["value"]), strict=True)),
         left_out={
             factor.name: "only repeats a configuration: left out"

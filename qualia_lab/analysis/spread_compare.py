@@ -106,7 +106,7 @@ class CollapsedSeed:
 
 
 def collapsed_seeds(
-    values: Sequence[float], configurations: Sequence[Hashable], seeds: Sequence[Hashable], better: Better
+    values: Sequence[float] | Numbers, configurations: Sequence[Hashable], seeds: Sequence[Hashable], better: Better
 ) -> list[CollapsedSeed]:
     """The runs that are more than eight standard deviations worse than the median of their configuration's other seeds.
 
@@ -170,8 +170,12 @@ def _mostly_farther_apart(samples: Sequence[Numbers], distance: float) -> bool:
         ordered = np.sort(_paired(values), axis=1)
         places = np.arange(ordered.shape[1])
         total += len(ordered) * len(places) * (len(places) - 1) // 2
-        for row in ordered:  # the margin is for the rounding of differences of values up to about 1
-            near += int((np.searchsorted(row, row + (1.001 * distance + 1e-12), side="right") - 1 - places).sum())
+        reached = ordered + (1.001 * distance + 1e-12)  # for the rounding of differences of values up to about 1
+        if len(ordered) > len(places):
+            near += sum(int((ordered[:, lag:] <= reached[:, :-lag]).sum()) for lag in places[1:].tolist())
+            continue
+        for row, limits in zip(ordered, reached, strict=True):
+            near += int((np.searchsorted(row, limits, side="right") - 1 - places).sum())
     return 2 * near < total
 
 

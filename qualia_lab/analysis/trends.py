@@ -162,11 +162,12 @@ def oscillates(values: Sequence[float] | Numbers) -> Oscillation | None:
     Returns:
         The component; None where there is none.
     """
-    tail = np.asarray(values, dtype=np.float64)[len(values) // 3 :]
-    unit = unit_of(tail)
-    tail, n = tail / unit, len(tail)
+    n = len(values) - len(values) // 3
     if n < _FEWEST_IN_OSCILLATION:
         return None
+    tail = np.asarray(values, dtype=np.float64)[-n:]
+    unit = unit_of(tail)
+    tail = tail / unit
     basis = np.linalg.qr(np.vander(np.linspace(-1, 1, n), 3))[0]
     residuals = tail - basis @ (basis.T @ tail)
     total = float(residuals @ residuals)

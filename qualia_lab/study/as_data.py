@@ -22,7 +22,7 @@ def study_as_data(study: Study, tables: RunTables) -> dict[str, Any]:
         left_out, short_runs, seeds, notes.
     """
     experiments = {one.experiment_id: one.experiment for one in study.tasks}
-    place = {run_id: at for at, run_id in enumerate(tables.run_ids)}
+    place = tables.positions
     return {
         "metrics": [_metric(one) for one in study.metrics],
         "objective": _objective(study.tasks[0].objective) if len(study.tasks) == 1 else None,

@@ -86,8 +86,8 @@ def find_copies(
     rows = _compared_rows(tables, compared)
     results = _results(rows, _with_twin(rows, marks, chosen))
     buckets: dict[int, list[int]] = defaultdict(list)
-    in_time = _in_time(tables).tolist()
-    for run in in_time:
+    in_time = _in_time(tables)
+    for run in in_time.tolist() if results else ():
         if run in results:
             buckets[int(marks[run])].append(run)
     seeded, run_ids = _seeded(seeds, len(chosen)), tables.run_ids
@@ -103,7 +103,8 @@ def find_copies(
                 uncertain.append(run)
         if len(uncertain) > 1:
             possible.append(tuple(run_ids[run] for run in uncertain))
-    is_first = np.array([run_id not in copies for run_id in run_ids], np.bool_)
+    is_first = np.ones(len(run_ids), np.bool_)
+    is_first[[tables.positions[run_id] for run_id in copies]] = False
     for run, first in rounded_copies(rows, marks, in_time, chosen & seeded & is_first):
         copies[run_ids[run]] = run_ids[first]
     first_of = {run_id: copies.get(first, first) for run_id, first in copies.items()}
@@ -188,7 +189,7 @@ def _with_twin(rows: pa.Table, marks: Marks, chosen: npt.NDArray[np.bool_]) -> n
 
 def _origins(tables: RunTables) -> Marks:
     """A number per run that is equal for runs with the same recorded code and data."""
-    place_of = {run_id: place for place, run_id in enumerate(tables.run_ids)}
+    place_of = tables.positions
     facts_of: dict[int, list[str]] = defaultdict(list)
     tags = rows_with(tables.tags, "key", _CODE)
     for run_id, key, value in zip(*(texts_of(tags.column(name)) for name in ("run_id", "key", "value")), strict=True):
@@ -197,7 +198,7 @@ def _origins(tables: RunTables) -> Marks:
     for run_id, *data in zip(*(texts_of(tables.datasets.column(name)) for name in names), strict=True):
         facts_of[place_of[run_id]].append(" ".join(str(one) for one in data))
     number_of: dict[tuple[str, ...], int] = {}
-    marks = np.zeros(len(place_of), np.uint64)
+    marks = np.zeros(len(tables.run_ids), np.uint64)
     for place, origin in facts_of.items():
         marks[place] = number_of.setdefault(tuple(sorted(origin)), len(number_of) + 1)
     return marks * (_BIG << np.uint64(20) | np.uint64(1))

@@ -30,7 +30,7 @@ from qualia_lab.study.units import OTHER_UNITS, in_other_units
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Collection, Iterable
 
     import numpy.typing as npt
 
@@ -116,8 +116,10 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     )
 
 
-def _mask(tables: RunTables, without: Container[str]) -> npt.NDArray[np.bool_]:
+def _mask(tables: RunTables, without: Collection[str]) -> npt.NDArray[np.bool_]:
     """Whether each run is not among these."""
+    if not without:
+        return np.ones(len(tables.run_ids), np.bool_)
     return np.array([run not in without for run in tables.run_ids], np.bool_)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from qualia_lab.columns import numbers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -24,7 +24,7 @@ _MOST_ALIKE = 50  # runs with the same seed and configuration; if there are more
 
 
 def rounded_copies(
-    rows: pa.Table, alike: Marks, order: Sequence[int], among: npt.NDArray[np.bool_]
+    rows: pa.Table, alike: Marks, order: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]
 ) -> Iterable[tuple[int, int]]:
     """Find pairs of a run and an earlier one that is equal except for rounding, by index.
 
@@ -37,13 +37,14 @@ def rounded_copies(
         order: the indices of the runs, the earliest first.
         among: whether each run records a seed and is not a copy yet.
     """
-    sets: dict[int, list[int]] = defaultdict(list)
-    for run in order:
-        if among[run]:
-            sets[int(alike[run])].append(run)
-    sets = {mark: runs for mark, runs in sets.items() if 1 < len(runs) <= _MOST_ALIKE}
-    if not sets:
+    considered = order[among[order]]
+    _, kinds, counts = np.unique(alike[considered], return_inverse=True, return_counts=True)
+    several = (counts[kinds] > 1) & (counts[kinds] <= _MOST_ALIKE)
+    if not several.any():
         return
+    sets: dict[int, list[int]] = defaultdict(list)
+    for kind, run in zip(kinds[several].tolist(), considered[several].tolist(), strict=True):
+        sets[kind].append(run)
     values = _values(rows, {run for runs in sets.values() for run in runs})
     for runs in sets.values():
         originals: list[int] = []

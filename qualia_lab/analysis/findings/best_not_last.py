@@ -103,8 +103,8 @@ def _lost_runs(evidence: Evidence, limits: Thresholds) -> frozenset[str]:
     )
     lost_run_ids = set()
     for row, sign in zip(curves.rows[lost].tolist(), curves.sign[lost].tolist(), strict=True):
-        run_id, key = evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]
-        full_curve = evidence.full_curves.curves.get((run_id, key))
+        run_id = evidence.run_ids[series.run[row]]
+        full_curve = evidence.full_curves.curves.get(row)
         if full_curve is not None and run_id not in evidence.diverged:
             cost = sign * full_curve.values
             if trend_p(cost[int(cost.argmin()) :]) < limits.alpha:

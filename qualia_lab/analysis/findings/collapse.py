@@ -93,8 +93,8 @@ def _collapse_steps(evidence: Evidence, limits: Thresholds) -> dict[str, int]:
     far = curves.learned & (curves.lost >= limits.lost * curves.gain)
     collapse_steps = {}
     for row, sign in zip(curves.rows[far].tolist(), curves.sign[far].tolist(), strict=True):
-        run_id, key = evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]
-        curve = evidence.full_curves.curves.get((run_id, key))
+        run_id = evidence.run_ids[series.run[row]]
+        curve = evidence.full_curves.curves.get(row)
         if curve is None or run_id in evidence.diverged:
             continue
         step = _collapse_step(curve, "lower" if sign > 0 else "higher")

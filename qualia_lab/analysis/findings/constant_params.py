@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import Finding, Rule, listed
+from qualia_lab.columns import texts_of
 from qualia_lab.escaping import one_line
 from qualia_lab.names import aside
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -37,7 +39,8 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     constant = [one.name for one in evidence.study.params if one.role == "constant" and one.runs == runs]
     if not constant or runs < thresholds.fewest_runs:
         return []
-    values = evidence.params[evidence.run_ids[0]]
+    rows = rows_with(evidence.tables.params, "run_id", evidence.run_ids[:1])
+    values = dict(zip(texts_of(rows.column("key")), texts_of(rows.column("value")), strict=True))
     same = [f"{key} = {one_line(values[key], _LONGEST_VALUE)}" if values[key] else key for key in constant]
     what = "1 param, which never varies" if len(same) == 1 else f"{len(same):,} params, which never vary"
     return [f"the effect of {what}{aside(listed(same), ends=True)}"]

@@ -16,7 +16,7 @@ from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.scores import scores
 from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
-from qualia_lab.inventory import SYSTEM_METRICS, count_metrics
+from qualia_lab.inventory import SYSTEM_METRICS, metric_counts
 from qualia_lab.study.left_out import names_of
 from qualia_lab.study.one_factor import one_factor_sets
 from qualia_lab.study.ranking import rank_metrics
@@ -139,10 +139,10 @@ class Evidence:
         """The name of each run as it was logged, else the start of its id; `labels` are shortened and distinct."""
         return names_of(self.tables)
 
-    @cached_property
-    def positions(self) -> dict[str, int]:
+    @property
+    def positions(self) -> Mapping[str, int]:
         """The position of each run, by its id."""
-        return {run_id: position for position, run_id in enumerate(self.run_ids)}
+        return self.tables.positions
 
     @cached_property
     def status(self) -> Mapping[str, str]:
@@ -308,7 +308,7 @@ class Evidence:
     @cached_property
     def ranked(self) -> Sequence[MetricCount]:
         """The metrics of the model, most relevant first."""
-        return rank_metrics(self.study, count_metrics(rows_with(self.tables.metrics, "key", self.keys)))
+        return rank_metrics(self.study, [count for count in metric_counts(self.tables) if count.key in self.keys])
 
     @cached_property
     def lead_curves(self) -> Mapping[str, str]:

@@ -110,14 +110,13 @@ def _ended_runs_by_task(tables: RunTables, study: Study, status: Mapping[str, st
         for column in (*param_columns(tables), *tag_columns(tables))
         if (column.kind, column.key) not in excluded
     }
-    positions = {run_id: position for position, run_id in enumerate(tables.run_ids)}
     for task in study.tasks:
         run_ids = tuple(
             run_id for run_id in task.run_ids if status[run_id] in (*FAILED, FINISHED) and run_id not in study.parents
         )
         failed = tuple(status[run_id] in FAILED for run_id in run_ids)
         if any(failed) and not all(failed):
-            rows = [positions[run_id] for run_id in run_ids]
+            rows = [tables.positions[run_id] for run_id in run_ids]
             of_task = {
                 name: [texts[position] for position in codes[rows].tolist()] for name, (texts, codes) in of_all.items()
             }

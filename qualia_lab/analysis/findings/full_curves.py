@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,12 +15,13 @@ from qualia_lab.analysis.histories import real
 from qualia_lab.columns import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
     from qualia_lab.analysis.findings.evidence import Evidence
 
+    Integers = npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
 
@@ -35,11 +36,10 @@ _NOISES = 2.0
 _SWING = 0.25  # of the gain
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """The finite points of one history."""
 
-    steps: Numbers
+    steps: Integers
     values: Numbers
 
 
@@ -48,14 +48,18 @@ class FullCurves:
     """The full curves that were read.
 
     Attributes:
-        curves: The curves, by run id and metric.
+        curves: The curves, by their row of `evidence.series`.
         undetermined: Number of histories whose shape was undetermined.
         read: Number of histories among them that were read.
     """
 
-    curves: Mapping[tuple[str, str], Curve]
+    curves: Mapping[int, Curve]
     undetermined: int
     read: int
+
+    def among(self, rows: Integers) -> npt.NDArray[np.bool_]:
+        """Whether the curves of these rows were read."""
+        return np.isin(rows, np.fromiter(self.curves, np.int64))
 
 
 def read_full_curves(evidence: Evidence) -> FullCurves:
@@ -76,10 +80,12 @@ def read_full_curves(evidence: Evidence) -> FullCurves:
     points = min(MOST_POINTS, max(_FEW_POINTS, int(_SHARE * series.points.sum())))
     read = candidates[:MOST_CURVES]
     read = read[np.cumsum(series.points[read]) <= points]
-    wanted = {(evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]) for row in read.tolist()}
+    wanted = read
     for training, held_out in metric_pairs(evidence.study, evidence.keys):
-        wanted |= {(run_id, training) for run_id, key in wanted if key == held_out}
-    return FullCurves(_curves(evidence, wanted), len(candidates), len(read))
+        runs = series.run[wanted[series.key[wanted] == evidence.keys.index(held_out)]]
+        of_training = rows_by_run(evidence, training)[runs]
+        wanted = np.union1d(wanted, of_training[of_training >= 0])
+    return FullCurves(_curves(evidence, np.sort(wanted)), len(candidates), len(read))
 
 
 def unexamined(evidence: Evidence) -> list[str]:
@@ -120,48 +126,40 @@ def _share_lost(curves: BlockCurves) -> Numbers:
     return np.nan_to_num(curves.lost / curves.gain, nan=0.0, posinf=1e9, neginf=0.0)
 
 
-def _curves(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
+def _curves(evidence: Evidence, rows: Integers) -> dict[int, Curve]:
     """The finite points of these histories, from the cache or else from the store."""
     series = evidence.series
-    runs, keys = {run_id for run_id, _ in wanted}, {key for _, key in wanted}
-    of_runs = np.array([run_id in runs for run_id in evidence.run_ids], np.bool_)
-    of_keys = np.array([key in keys for key in evidence.keys], np.bool_)
-    rows = np.flatnonzero(of_runs[series.run] & of_keys[series.key])
-    of_rows = (rows.tolist(), series.run[rows].tolist(), series.key[rows].tolist())
-    pairs = {
-        row: pair
-        for row, run, key in zip(*of_rows, strict=True)
-        if (pair := (evidence.run_ids[run], evidence.keys[key])) in wanted
-    }
-    has_odd = (series.nan + series.infinite > 0).tolist()
+    has_odd = set(rows[(series.nan + series.infinite)[rows] > 0].tolist())
     curves = {}
-    for row, steps, values in evidence.point_cache.slices(series.points, pairs):
-        finite = np.isfinite(values) if has_odd[row] else slice(None)
-        curves[pairs[row]] = Curve(steps[finite].astype(np.float64), values[finite])
-    return curves | _read(evidence, wanted - curves.keys())
+    for row, steps, values in evidence.point_cache.slices(series.points, rows.tolist()):
+        finite = np.isfinite(values) if row in has_odd else slice(None)
+        curves[row] = Curve(steps[finite], values[finite])
+    return curves | _read(evidence, [row for row in rows.tolist() if row not in curves])
 
 
-def _read(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
+def _read(evidence: Evidence, rows: Sequence[int]) -> dict[int, Curve]:
     """The finite points of these histories, from the store."""
-    if not wanted:
+    if not rows:
         return {}
-    runs = {run_id for run_id, _ in wanted}
+    series = evidence.series
+    row_of = {(evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]): row for row in rows}
+    runs = {run_id for run_id, _ in row_of}
     run_ids = [run_id for run_id in evidence.run_ids if run_id in runs]
-    pieces: dict[tuple[str, str], list[tuple[Numbers, Numbers]]] = {pair: [] for pair in wanted}
-    for batch in evidence.read_history(run_ids, sorted({key for _, key in wanted})):
+    pieces: dict[int, list[tuple[Integers, Numbers]]] = {row: [] for row in rows}
+    for batch in evidence.read_history(run_ids, sorted({key for _, key in row_of})):
         codes = [whole(batch.column(name)).dictionary_encode() for name in ("run_id", "key")]
         names = [code.dictionary.to_pylist() for code in codes]
         run, key = (pc.fill_null(code.indices, 0).to_numpy(zero_copy_only=False) for code in codes)
-        steps = batch.column("step").fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
+        steps = batch.column("step").fill_null(0).to_numpy(zero_copy_only=False)
         values = real(batch.column("value").fill_null(np.nan).to_numpy(zero_copy_only=False))
         begins = np.flatnonzero((run[1:] != run[:-1]) | (key[1:] != key[:-1])) + 1
         for begin, end in pairwise([0, *begins.tolist(), len(run)]):
-            pair = (names[0][run[begin]], names[1][key[begin]]) if begin < end else ("", "")
-            if pair in pieces:
+            row = row_of.get((names[0][run[begin]], names[1][key[begin]])) if begin < end else None
+            if row is not None:
                 finite = np.isfinite(values[begin:end])
-                pieces[pair].append((steps[begin:end][finite], values[begin:end][finite]))
+                pieces[row].append((steps[begin:end][finite], values[begin:end][finite]))
     return {
-        pair: Curve(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        for pair, parts in pieces.items()
+        row: Curve(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        for row, parts in pieces.items()
         if parts
     }

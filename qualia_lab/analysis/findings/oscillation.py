@@ -73,14 +73,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def _waves(evidence: Evidence, limits: Thresholds) -> dict[str, tuple[float, float]]:
     """The oscillating runs, each with the lowest and highest value of its last two thirds."""
     curves = lead_block_curves(evidence)
-    series, run_ids, keys = evidence.series, evidence.run_ids, evidence.keys
-    of_rows = (series.run[curves.rows].tolist(), series.key[curves.rows].tolist(), curves.sign.tolist())
-    read = evidence.full_curves.curves
+    are_read = evidence.full_curves.among(curves.rows)
+    rows = curves.rows[are_read]
+    of_rows = (evidence.series.run[rows].tolist(), rows.tolist(), curves.sign[are_read].tolist())
     ranges = {}
-    for run, position, sign in zip(*of_rows, strict=True):
-        run_id = run_ids[run]
-        curve = read.get((run_id, keys[position]))
-        if curve is None or run_id in evidence.diverged:
+    for run, row, sign in zip(*of_rows, strict=True):
+        run_id, curve = evidence.run_ids[run], evidence.full_curves.curves[row]
+        if run_id in evidence.diverged:
             continue
         wave = oscillates(curve.values)
         if wave is not None and _is_large(sign * curve.values, wave, limits.swing):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.findings.full_curves import Curve
     from qualia_lab.study.study import Task
 
 
@@ -90,21 +91,30 @@ def _turns(evidence: Evidence, limits: Thresholds) -> dict[str, _Turn]:
         lost, gain = held.lost, held.gain
         shares = np.where(gain > 0, lost / gain, np.inf)
         candidates = np.flatnonzero((lost > limits.margin * gain) & (lost > limits.noises * held.noise))
-        for run, share in zip(series.run[held.rows[candidates]].tolist(), shares[candidates].tolist(), strict=True):
+        candidates = candidates[evidence.full_curves.among(held.rows[candidates])]
+        rows = held.rows[candidates]
+        columns = (column.tolist() for column in (series.run[rows], rows, of_training[series.run[rows]]))
+        for run, row, training_row, share in zip(*columns, shares[candidates].tolist(), strict=True):
             run_id = evidence.run_ids[run]
-            is_read = (run_id, held_out) in evidence.full_curves.curves
-            if not is_read or run_id in excluded or (run_id in turns and share <= turns[run_id].share):
+            if run_id in excluded or (run_id in turns and share <= turns[run_id].share):
                 continue
-            turn = _turn(evidence, (run_id, training, held_out), share, limits)
+            curves = evidence.full_curves.curves.get(row), evidence.full_curves.curves.get(training_row)
+            turn = _turn(evidence, (run_id, training, held_out), curves, share, limits)
             if turn is not None:
                 turns[run_id] = turn
     return turns
 
 
-def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Thresholds) -> _Turn | None:
+def _turn(
+    evidence: Evidence,
+    of: tuple[str, str, str],
+    curves: tuple[Curve | None, Curve | None],
+    share: float,
+    limits: Thresholds,
+) -> _Turn | None:
     """The turning point of a run for a training and a held-out metric; None if the two do not separate."""
-    run_id, training, held_out = of
-    held, trained = (evidence.full_curves.curves.get((run_id, key)) for key in (held_out, training))
+    held_out = of[2]
+    held, trained = curves
     if held is None or trained is None or not len(held.values):
         return None
     sign = -1.0 if evidence.study.greater_is_better(held_out) else 1.0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qualia_lab.study import Configuration
     from qualia_lab.study.study import Setting
 
+_WITHOUT_SEED = 0
 _ORIGIN = (
     "git commit",
     "dataset",
@@ -45,8 +46,11 @@ def same_seed_different_scores(evidence: Evidence) -> Iterator[list[str]]:
     """Yield runs of one configuration with equal seed, code and data and equal length, but different scores."""
     study = evidence.study
     excluded = {*study.left_out, *evidence.diverged, *(one.run_id for one in study.short_runs)}
-    seeds_of = {repeat: _seeds(repeat) for repeat in {one for of in study.configurations for one in of.repeats}}
-    candidates = [same for one in study.configurations for same in _runs_by_seed(one, excluded, seeds_of)]
+    # Equal repeats are one object in a study, whose identity is compared a hundred times as fast as texts.
+    repeats = {id(repeat): repeat for of in study.configurations for repeat in of.repeats}
+    numbers: dict[tuple[object, ...], int] = {(): _WITHOUT_SEED}
+    number_of = {own: numbers.setdefault(_seeds(repeat), len(numbers)) for own, repeat in repeats.items()}
+    candidates = [same for one in study.configurations for same in _runs_by_seed(one, excluded, number_of)]
     origin_of = origins(evidence.tables) if candidates else {}
     for run_ids in candidates:
         by_origin: dict[object, list[str]] = defaultdict(list)
@@ -66,13 +70,16 @@ def _seeds(repeat: tuple[Setting, ...]) -> tuple[object, ...]:
 
 
 def _runs_by_seed(
-    configuration: Configuration, excluded: set[str], seeds_of: Mapping[tuple[Setting, ...], tuple[object, ...]]
+    configuration: Configuration, excluded: set[str], number_of: Mapping[int, int]
 ) -> Iterator[list[str]]:
-    """Yield the included runs of a configuration with equal seeds."""
-    by_seed: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for run_id, repeat in zip(configuration.run_ids, configuration.repeats, strict=True):
-        if seeds_of[repeat] and run_id not in excluded:
-            by_seed[seeds_of[repeat]].append(run_id)
+    """Yield the included runs of a configuration with equal seeds; `number_of` is by the identity of a repeat."""
+    seeds = [number_of[id(repeat)] for repeat in configuration.repeats]
+    if len(set(seeds)) == len(seeds):
+        return
+    by_seed: dict[int, list[str]] = defaultdict(list)
+    for run_id, seed in zip(configuration.run_ids, seeds, strict=True):
+        if seed != _WITHOUT_SEED and run_id not in excluded:
+            by_seed[seed].append(run_id)
     yield from (one for one in by_seed.values() if len(one) > 1)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, joined_clauses, number
 from qualia_lab.analysis.findings.naming import configuration_names
-from qualia_lab.analysis.moments import pooled_deviation
+from qualia_lab.analysis.moments import joined, pooled_deviation
 from qualia_lab.analysis.spread_compare import collapsed_seeds
 from qualia_lab.counts import counted
 from qualia_lab.names import aside
@@ -69,15 +72,12 @@ def _collapsed(groups: Sequence[Group], ranges: float, deviations: float) -> lis
     better = groups[0].greater_is_better
     if better is None:
         return []
-    runs = [(group, index) for group in groups for index in range(len(group.values))]
+    values, sizes = joined([group.values for group in groups])
+    seeds = [*chain.from_iterable(map(_seeds, groups))]
+    of_rows, begins = np.repeat(np.arange(len(groups)), sizes).tolist(), np.cumsum(sizes) - sizes
     collapsed = []
-    for one in collapsed_seeds(
-        [group.values[index] for group, index in runs],
-        [group.run_ids[0] for group, _ in runs],
-        [seeds for group in groups for seeds in _seeds(group)],
-        "higher" if better else "lower",
-    ):
-        group, index = runs[one.row]
+    for one in collapsed_seeds(values, of_rows, seeds, "higher" if better else "lower"):
+        group, index = groups[of_rows[one.row]], one.row - int(begins[of_rows[one.row]])
         others = [value for other, value in enumerate(group.values) if other != index]
         value, low, high = group.values[index], min(others), max(others)
         if (low - value if better else value - high) > ranges * (high - low):
