@@ -88,11 +88,15 @@ class Cells:
         most: list[int] = codes[np.lexsort((first, -contexts))][:MOST_LEVELS].tolist()
         return most
 
-    def pairs(self, one: int, other: int, among: Flags) -> list[Pair]:
-        """The configurations of two levels in these contexts, where both have a value."""
+    def places_of(self, one: int, other: int, among: Flags) -> Places:
+        """The places of two levels in these contexts, where both have a value; shape (2, contexts)."""
         have_both = among & ~np.isnan(self.means[one] - self.means[other])
-        places = self.factor.places[[one, other]][:, have_both].tolist()
-        groups = [(self._groups[a], self._groups[b]) for a, b in zip(*places, strict=True)]
+        places: Places = self.factor.places[[one, other]][:, have_both]
+        return places
+
+    def pairs(self, places: Places) -> list[Pair]:
+        """The configurations at the places that `places_of` returns."""
+        groups = [(self._groups[a], self._groups[b]) for a, b in zip(*places.tolist(), strict=True)]
         return [(a, b) for a, b in groups if a and b]
 
     @cached_property
@@ -220,11 +224,15 @@ class Pairs(Sequence[Pair]):
         self._cells, self._one, self._other, self._among = cells, one, other, among
 
     @cached_property
+    def _places(self) -> Places:
+        return self._cells.places_of(self._one, self._other, self._among)
+
+    @cached_property
     def _pairs(self) -> tuple[Pair, ...]:
-        return tuple(self._cells.pairs(self._one, self._other, self._among))
+        return tuple(self._cells.pairs(self._places))
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._places[0])
 
     def __getitem__(self, place: Any) -> Any:
         return self._pairs[place]

@@ -81,7 +81,7 @@ def edge_of(levels: Sequence[float], objective: Sequence[float], *, greater_is_b
     if leader not in (0, count - 1):
         return None
     is_last = leader == count - 1
-    relation = monotone_relations({"": level_of.astype(float).tolist()}, y.tolist())
+    relation = monotone_relations({"": level_of.astype(np.float64)}, y)
     if not relation or (relation[0].rho > 0) != is_last:
         return None
     neighbour = count - 2 if is_last else 1

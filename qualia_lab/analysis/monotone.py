@@ -70,7 +70,7 @@ class CategoryRelation:
 
 
 def monotone_relations(
-    columns: Mapping[str, Sequence[float | None]], objective: Sequence[float | None]
+    columns: Mapping[str, Sequence[float | None] | Numbers], objective: Sequence[float | None] | Numbers
 ) -> list[MonotoneRelation]:
     """Spearman's rank correlation (1904) of each column with the objective, smallest p first.
 
@@ -78,17 +78,18 @@ def monotone_relations(
     Student's t (Kendall and Stuart 1973, 31.19), but never smaller than the p value of a perfect order.
 
     Args:
-        columns: the value of each param in every configuration; None where it is missing.
+        columns: the value of each param in every configuration; None or NaN where it is missing.
         objective: the mean of every configuration, in the same order; the units are configurations, never seeds.
 
     Returns:
         The relations of the params that at least FEWEST configurations have, with two different values or more.
     """
     rows = []
+    all_y = np.asarray(objective, np.float64)
     for param, values in columns.items():
-        known = [place for place, value in enumerate(values) if value is not None and objective[place] is not None]
-        x = np.array([values[place] for place in known], dtype=np.float64)
-        y = np.array([objective[place] for place in known], dtype=np.float64)
+        all_x = np.asarray(values, np.float64)
+        is_known = ~(np.isnan(all_x) | np.isnan(all_y))
+        x, y = all_x[is_known], all_y[is_known]
         if len(x) >= FEWEST and np.ptp(x) > 0 and np.ptp(y) > 0:
             rows.append((param, len(x), *_spearman(ranks(x), ranks(y))))
     corrected = holm([p for *_, p in rows])

@@ -96,7 +96,17 @@ class FactorColumns:
     declared: tuple[str, ...]
 
     def varying(self, run_ids: Sequence[str]) -> tuple[list[ParamColumn], dict[str, str]]:
-        """The factors that differ between these runs; see `varying_columns`."""
+        """The factors that differ between these runs, see `varying_columns`; rules ask for the same runs again."""
+        key = tuple(run_ids)
+        if key not in self._known:
+            self._known[key] = self._varying(key)
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, ...], tuple[list[ParamColumn], dict[str, str]]]:
+        return {}
+
+    def _varying(self, run_ids: Sequence[str]) -> tuple[list[ParamColumn], dict[str, str]]:
         places = np.array([self.place_of[run_id] for run_id in run_ids], np.intp)
         found = [_restrict(column, codes[places]) for column, codes in self.factors]
         varying = [column for column in found if len(column.first_rows) > 1 or 0 < len(column.places) < len(run_ids)]

@@ -73,7 +73,7 @@ def importance_row(
         The row.
     """
     is_present = ~np.isnan(column.values)
-    rho = None if column.choices else correlate(column.param, list(zip(column.present, y[is_present], strict=True))).rho
+    rho = None if column.choices else correlate(column.param, column.present, y[is_present]).rho
     notes = []
     stands_for = column.tied_to or column.param
     importance, deviation = forest_importances.get(stands_for, (None, None))

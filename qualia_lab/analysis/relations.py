@@ -12,8 +12,9 @@ from qualia_lab.analysis.monotone import ranks
 from qualia_lab.analysis.param_columns import varying_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
+    from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study import Study
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
@@ -60,23 +61,18 @@ def rank_correlations(
     y = np.array(list(means.values()), np.float64)
     columns, _ = varying_columns(tables, study, list(means))
     relations = [
-        correlate(column.param, list(zip(column.present.tolist(), y[~np.isnan(column.values)].tolist(), strict=True)))
+        correlate(column.param, column.present, y[~np.isnan(column.values)])
         for column in columns
         if not column.choices and len(np.unique(column.present)) > 1
     ]
     return sorted(relations, key=lambda relation: (relation.rho is None, -abs(relation.rho or 0), relation.param))
 
 
-def correlate(param: str, pairs: Sequence[tuple[float, float]]) -> Relation:
-    """Spearman's rho of (param, metric) pairs, with mean ranks for ties; refused below 10 pairs."""
-    if len(pairs) < FEWEST_RUNS:
-        return Relation(param, len(pairs), None, f"too few to tell: {len(pairs)}, and {FEWEST_RUNS} are needed")
-    rho = _spearman([x for x, _ in pairs], [y for _, y in pairs])
-    return Relation(param, len(pairs), rho, "" if rho is not None else "does not vary where the metric is finite")
-
-
-def _spearman(x: list[float], y: list[float]) -> float | None:
-    """Spearman's rho; None where either side is constant."""
-    if len(set(x)) < 2 or len(set(y)) < 2:
-        return None
-    return float(np.corrcoef(ranks(np.array(x)), ranks(np.array(y)))[0, 1])
+def correlate(param: str, values: Numbers, metric: Numbers) -> Relation:
+    """Spearman's rho of a param and a metric in the same runs, with mean ranks for ties; refused below 10 runs."""
+    n = len(values)
+    if n < FEWEST_RUNS:
+        return Relation(param, n, None, f"too few to tell: {n}, and {FEWEST_RUNS} are needed")
+    if (values == values[0]).all() or (metric == metric[0]).all():
+        return Relation(param, n, None, "does not vary where the metric is finite")
+    return Relation(param, n, float(np.corrcoef(ranks(values), ranks(metric))[0, 1]), "")

@@ -18,7 +18,7 @@ from qualia_lab.analysis.configuration_means import configuration_means
 from qualia_lab.analysis.relations import correlate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 
 LEAST_RHO = 0.3  # with many runs weaker correlations are significant too, but irrelevant for a choice
@@ -128,8 +128,7 @@ def _trade_off(
     run_ids = complete_runs(dict(zip(keys, turned, strict=True)))
     if not run_ids:
         return None
-    pairs: Sequence[tuple[float, float]] = [(turned[0][run_id], turned[1][run_id]) for run_id in run_ids]
-    relation = correlate(keys[0], pairs)
+    relation = correlate(keys[0], *(np.array([own[run_id] for run_id in run_ids], np.float64) for own in turned))
     # Among equally best runs, take the one that is better in the other metric, so that no needless compromise is
     # reported.
     best = [

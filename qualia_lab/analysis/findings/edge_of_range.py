@@ -52,8 +52,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         varying = [name for name, _ in groups[0].params if name in numeric]
         positions = {name: position for position, (name, _) in enumerate(groups[0].params)}
         tested = []
+        params = [one.configuration.params for one in groups]
         for name in varying:
-            of_level = _by_level(groups, positions[name])
+            of_level = _by_level(groups, [of_group[positions[name]][1] for of_group in params])
             levels, values = _levels_and_values(groups, of_level)
             if is_testable(levels):
                 edge = edge_of(levels, values, greater_is_better=groups[0].greater_is_better)
@@ -72,14 +73,14 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     ]
 
 
-def _by_level(groups: Sequence[Group], position: int) -> dict[float, list[Group]]:
-    """The configurations with a value at this position of their params, grouped by that value in ascending order."""
-    by_level: dict[float, list[Group]] = {}
-    for group in groups:
-        text = group.params[position][1]
+def _by_level(groups: Sequence[Group], texts: Sequence[str | None]) -> dict[float, list[Group]]:
+    """The configurations grouped by their value of a factor, in ascending order, without those that have none."""
+    level_of = {text: float(text) for text in set(texts) if text is not None}
+    by_level: dict[float, list[Group]] = {level: [] for level in sorted(set(level_of.values()))}
+    for group, text in zip(groups, texts, strict=True):
         if text is not None:
-            by_level.setdefault(float(text), []).append(group)
-    return dict(sorted(by_level.items()))
+            by_level[level_of[text]].append(group)
+    return by_level
 
 
 def _levels_and_values(groups: Sequence[Group], of_level: dict[float, list[Group]]) -> tuple[list[float], list[float]]:

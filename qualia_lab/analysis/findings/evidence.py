@@ -20,7 +20,7 @@ from qualia_lab.inventory import SYSTEM_METRICS, metric_counts
 from qualia_lab.study.left_out import names_of
 from qualia_lab.study.one_factor import one_factor_sets
 from qualia_lab.study.ranking import rank_metrics
-from qualia_lab.study.statuses import statuses_of
+from qualia_lab.study.statuses import FINISHED, statuses_of
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
@@ -148,6 +148,11 @@ class Evidence:
     def status(self) -> Mapping[str, str]:
         """FINISHED, FAILED, ... by run id."""
         return statuses_of(self.tables)
+
+    @cached_property
+    def unfinished(self) -> frozenset[str]:
+        """The runs that did not finish."""
+        return frozenset(run_id for run_id, status in self.status.items() if status != FINISHED)
 
     @cached_property
     def params(self) -> ByRun:

@@ -46,7 +46,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             run_ids = _runs_with_both(evidence, task, values[training], values[held_out])
             if len(run_ids) < thresholds.fewest_runs:
                 continue
-            trained, held = (np.array([values[key][run_id] for run_id in run_ids]) for key in (training, held_out))
+            trained, held = (
+                np.fromiter(map(values[key].__getitem__, run_ids), np.float64, len(run_ids))
+                for key in (training, held_out)
+            )
             margin = _margin(trained, held, evidence.study.greater_is_better(held_out) is True, thresholds)
             if margin is not None and (widest is None or margin > widest[0]):
                 widest = (margin, (training, held_out), run_ids)

@@ -137,7 +137,7 @@ def _named_by_matters(evidence: Evidence, task: Task) -> set[str]:
 def _relations(columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds) -> _Relations:
     """The relations with numeric params, and with text params while there are too few configurations for a forest."""
     numbers = {one.param: one for one in columns if not one.choices}
-    numeric = monotone_relations({key: _value_ranks(one) for key, one in numbers.items()}, means.tolist())
+    numeric = monotone_relations({key: _value_ranks(one) for key, one in numbers.items()}, means)
     texts = _texts(columns, means) if len(means) < FEWEST_CONFIGURATIONS else []
     return _Relations(
         numbers,
@@ -174,12 +174,10 @@ def _texts(columns: Sequence[ParamColumn], means: Numbers) -> list[CategoryRelat
     return category_relations(texts, means.tolist())
 
 
-def _value_ranks(column: ParamColumn) -> list[float | None]:
-    """The ranks of the values, so that differences cannot overflow; None where there is no value."""
-    value_ranks: list[float | None] = [None] * len(column.values)
-    positions = np.flatnonzero(~np.isnan(column.values)).tolist()
-    for position, rank in zip(positions, ranks(column.present).tolist(), strict=True):
-        value_ranks[position] = rank
+def _value_ranks(column: ParamColumn) -> Numbers:
+    """The ranks of the values, so that differences cannot overflow; NaN where there is no value."""
+    value_ranks = np.full(len(column.values), np.nan)
+    value_ranks[~np.isnan(column.values)] = ranks(column.present)
     return value_ranks
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.block_curves import block_curves, rows_by_run
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
-from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -99,7 +98,8 @@ def _task_finding(evidence: Evidence, task: Task, limits: Thresholds) -> Finding
 
 def _included(evidence: Evidence, task: Task) -> list[str]:
     """The runs of a task that finished and are included in comparisons."""
-    return [run_id for run_id in evidence.compared[task.experiment_id] if evidence.status[run_id] == FINISHED]
+    compared = evidence.compared[task.experiment_id]
+    return [run_id for run_id in compared if run_id not in evidence.unfinished] if evidence.unfinished else [*compared]
 
 
 @np.errstate(all="ignore")

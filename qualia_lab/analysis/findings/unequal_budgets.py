@@ -11,7 +11,6 @@ from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, joined_clauses, number
 from qualia_lab.counts import counted
 from qualia_lab.study.factor_names import says_early_stopping
-from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,19 +109,21 @@ def _unfinished_best_findings(evidence: Evidence, task: Task) -> list[Finding]:
     if answer is None:
         return []
     key, better = answer.leader.metric, answer.leader.greater_is_better
-    counted_values = [value for group in answer.groups for value in group.values]
-    best_counted = max(counted_values) if better else min(counted_values)
+    if evidence.unfinished.isdisjoint(task.run_ids):
+        return []
     candidates = {
         run_id: value
         for group in evidence.groups[task.experiment_id]
         for run_id in group.run_ids
-        if evidence.status[run_id] != FINISHED and run_id not in group.scored and run_id not in evidence.diverged
+        if run_id in evidence.unfinished and run_id not in group.scored and run_id not in evidence.diverged
         if abs(value := evidence.metrics[run_id].get(key, float("nan"))) < float("inf")
     }
     if not candidates:
         return []
     best = (max if better else min)(candidates, key=candidates.__getitem__)
     value = candidates[best]
+    counted_values = [value for group in answer.groups for value in group.values]
+    best_counted = max(counted_values) if better else min(counted_values)
     if not (value > best_counted if better else value < best_counted):
         return []
     status = evidence.status[best].lower()
