@@ -21,14 +21,17 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup
 
 from qualia_lab import schema
+from qualia_lab.analysis.model_files import read_model_file, without_texts
 from qualia_lab.bundle.files import copy_file, open_bundle
 from qualia_lab.bundle.manifest import BundledFile, BundleManifest, is_safe_name, manifest_from_json
 from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import BundleUnreadable, FilterError, QualiaLabError, StoreUnreadable, TemplateError
+from qualia_lab.genai_tables import model_tables
 from qualia_lab.masking.keys import DEFAULT_RULES
 from qualia_lab.notebook.template import read_template
 from qualia_lab.notebook.template_cells import parse_percent
 from qualia_lab.query import parse_filter, parse_order_by, select_runs
+from qualia_lab.query.models import parse_model_filter, select_models
 from qualia_lab.query.secret_values import masked_filter
 from qualia_lab.query.write import filter_text
 from qualia_lab.selection import Query
@@ -92,6 +95,40 @@ def filter_language(data: bytes) -> None:
     if condition is not None:
         with contextlib.suppress(FilterError):  # a text that no quotes hold
             assert parse_filter(filter_text(condition)) == condition
+
+
+# Models
+
+_MODELS = model_tables(
+    models=table_of(schema.MODELS, [{"model_id": "m-1", "name": "net", "status": "READY", "creation_time": 5}]),
+    params=table_of(schema.MODEL_PARAMS, [{"model_id": "m-1", "key": "lr", "value": "0.1"}]),
+    metrics=table_of(schema.MODEL_METRICS, [{"model_id": "m-1", "key": "accuracy", "value": 0.5, "step": 1}]),
+    versions=table_of(schema.MODEL_VERSIONS, [{"name": "flowers", "version": 1, "model_id": "m-1"}]),
+    aliases=table_of(schema.MODEL_ALIASES, [{"name": "flowers", "alias": "champion", "version": 1}]),
+)
+
+
+def model_filter(data: bytes) -> None:
+    """A filter of models is read or refused with a place in it; what was read chooses models."""
+    try:
+        condition = parse_model_filter(_text(data))
+    except FilterError as error:
+        assert 0 <= error.position <= len(error.text)
+        return
+    assert select_models(condition, _MODELS).models.num_rows <= _MODELS.models.num_rows
+
+
+def model_file(data: bytes) -> None:
+    """An MLmodel file is read or refused; what was read is short, whatever the file says."""
+    try:
+        file = read_model_file(_text(data))
+    except ValueError as error:
+        assert str(error)
+        return
+    assert len(file.flavours_in_short()) < 1_000
+    assert len(file.signature.in_short()) < 1_000
+    params = without_texts(file).signature.params
+    assert params is None or not any('"' in column.default for column in params.columns)
 
 
 # Files of mlruns
@@ -336,6 +373,26 @@ TARGETS = {
         ),
         tuple(b"AND OR NOT IN LIKE ILIKE BETWEEN IS NULL ( ) , ' \" ` . = != <= metrics. params. tags. ago days 1e999"
               b" start_time .at( .min \\ \xff \xe2\x80\xae \x00".split(b" ")),
+    ),
+    "filters of models": Target(
+        model_filter,
+        (
+            b"metrics.accuracy > 0.9 AND params.lr = '0.1' AND name LIKE 'net%'",
+            b"NOT (alias = 'champion' OR version IN (1, 2)) AND created < 30 days ago",
+            b"metrics.`accuracy (valid)` BETWEEN 0 AND 1e999 OR tags.`a b` IS NULL",
+        ),
+        tuple(b"AND OR NOT IN LIKE ILIKE BETWEEN IS NULL ( ) , ' \" ` . = != <= metrics. params. tags. ago days 1e999"
+              b" step status = \\ \xff \xe2\x80\xae \x00".split(b" ")),
+    ),
+    "MLmodel files": Target(
+        model_file,
+        (
+            b"flavors:\n  python_function: {python_version: 3.11.7}\n  sklearn: {sklearn_version: 1.9.1}\nmodel_size_bytes: 9\n",
+            b"flavors: {a: {}}\nsignature:\n  inputs: '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"f\", \"shape\": [-1]}}]'\n",
+            b"flavors: {a: {}}\nsignature: {params: '[{\"name\": \"p\", \"type\": \"string\", \"default\": \"x\"}]', outputs: null}\n",
+        ),
+        (b"null", b"[" * 70, b"&a ", b"*a", b"!!python/object:os.system", b"'", b'"', b"{", b"]", b"\n", b": ", b"signature:",
+         b'"items": ', b'"properties": ', b"9" * 4300, b"\xff", b"\x00"),
     ),
     "meta.yaml of mlruns": Target(
         meta_yaml,
