@@ -20,6 +20,7 @@ _LONGEST = 4_000  # characters of a message that are read
 
 # Longer alternatives first: what differs between messages of one kind is replaced by a sign.
 _VARIABLE = (
+    (re.compile(r"‹([a-z]{1,20}(?: [a-z]{1,20}){0,4}) \d{1,9}›"), r"‹\1›"),  # what stands for a text that is left out
     (re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://\S+"), "‹url›"),
     (re.compile(r"(?<!\w)'[^'\n]{0,300}'(?!\w)|\"[^\"\n]{0,300}\"|`[^`\n]{0,300}`"), "‹text›"),
     (re.compile(r"(?i)\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b"), "‹id›"),

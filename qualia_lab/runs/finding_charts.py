@@ -169,6 +169,22 @@ def _shares(loaded: Loaded, finding: Finding, task: Task) -> Chart | None:  # no
     return small.shares_evidence(rows, "failed")
 
 
+def trace_finding_charts(findings: Sequence[Finding]) -> dict[int, Chart]:
+    """The charts of those findings about traces that have one, by position."""
+    return {place: _onset_shares(finding) for place, finding in enumerate(findings) if finding.rule == "errors_began"}
+
+
+def _onset_shares(finding: Finding) -> Chart:
+    """How many traces failed from a time or with a version, and of the others."""
+    numbers = {one.what: int(one.value) for one in finding.numbers if one.what != "corrected p"}
+    is_time = "since, ms" in numbers
+    rows = [
+        ("from then on" if is_time else "with it", numbers["failed"], numbers["traces"]),
+        ("before" if is_time else "other traces", numbers["others failed"], numbers["others"]),
+    ]
+    return small.shares_evidence([row for row in rows if row[2]], "failed")
+
+
 def _latest(loaded: Loaded, key: str, run_ids: Sequence[str]) -> dict[str, float]:
     """The latest finite value of a metric by run id."""
     if key not in loaded.metric_keys:
@@ -213,6 +229,7 @@ _CHARTS: dict[str, Callable[[Loaded, Finding, Task], Chart | None]] = {
     "interaction": _by_two_params,
     **dict.fromkeys(("leak", "trade_offs", "cheaper", "carries_over"), _two_metrics),
     "failed_apart": _shares,
+    "errors_began": lambda _loaded, finding, _task: _onset_shares(finding),
 }
 
 DRAWN_RULES = frozenset(_CHARTS)  # the rules whose findings have a chart

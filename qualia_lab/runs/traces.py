@@ -23,6 +23,7 @@ from qualia_lab.errors import NoTraceMatches
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.runs import trace_frames
+from qualia_lab.runs.finding_charts import trace_finding_charts
 from qualia_lab.runs.findings import finding_table
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import public_names
@@ -129,7 +130,7 @@ class Traces:
         return finding_table(self.find(thresholds))
 
     def show_findings(self, *, limit: int = 8, **thresholds: Any) -> FindingsCard:
-        """What stands out among the latest 20,000 of these traces, as sentences.
+        """What stands out among the latest 20,000 of these traces, as sentences, some with a small chart.
 
         Args:
             limit: how many findings are shown in full; the others are folded.
@@ -145,7 +146,8 @@ class Traces:
 
         findings = self.find(thresholds)
         titles = section_titles({one.section for one in findings if one.section.startswith("trace")})
-        return FindingsCard(findings, titles, len(self), limit, of="traces", over=examined(self._source))
+        charts = trace_finding_charts(findings[:limit])
+        return FindingsCard(findings, titles, len(self), limit, charts, of="traces", over=examined(self._source))
 
     def find(self, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
         """The findings as values.

@@ -17,6 +17,7 @@ from qualia_lab.analysis.trace_headline import headline_of_traces
 from qualia_lab.analysis.trace_summary import summarise_traces
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.runs import trace_findings
+from qualia_lab.runs.finding_charts import trace_finding_charts
 from tests.held_traces import START, held_traces, span, trace
 
 from .genai_samples import feedback, spans_of, traces_of
@@ -65,9 +66,18 @@ def test_findings_name_their_traces_and_the_sections_of_the_notebook():
     assert "Traces such as tr-007<" in card._repr_html_()
     assert "traces.findings()" in card._repr_html_()
     assert "runs." not in card._repr_html_() + repr(card)
+    [chart] = card.charts.values()
+    assert chart.sentence == "failed: from then on: 40 of 79; before: 0 of 121."
+    of_model = found(served(4, failing_model="m2"), rules=("errors_began",))["errors_began"]
+    assert re.match(r"failed: with it: \d+ of 150; other traces: \d+ of 250\.", _sentence_of_chart(of_model))
     assert list(traces.findings(errors_began=False)["rule"]) == ["repeated_tool_calls"]
     with pytest.raises(QualiaLabError, match="no_such_rule"):
         traces.findings(no_such_rule=False)
+
+
+def _sentence_of_chart(finding):
+    [chart] = trace_finding_charts([finding]).values()
+    return chart.sentence
 
 
 def test_what_was_not_examined_is_said(monkeypatch):

@@ -22,7 +22,7 @@ WITHOUT_CHART = {
     *("failed", "unfinished", "silent", "duplicates", "other_code", "other_data", "constant_params"),
     "unknown_direction",
     # What is about rows of evaluations and about spans is drawn in the sections that these findings name.
-    *("best_version", "errors_began", "slice_regression", "usage_regression", "best_never_saved", "champion_not_best"),
+    *("best_version", "slice_regression", "usage_regression", "best_never_saved", "champion_not_best"),
     *("judge_always_same", "repeated_tool_calls", "unchecked_expectations", "improved_within_noise"),
     "span_type_dominates",
 }
