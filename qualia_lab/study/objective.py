@@ -158,6 +158,7 @@ def _by_rank(metrics: Sequence[Metric], presence: Presence) -> list[Metric]:
             name.partial,
             metric.better != "higher",
             name.qualifiers,
+            "best" in metric.key.lower(),  # the largest of many values is too good, and has no curve
             -int(evaluated[1]) if (evaluated := _EVALUATION_SET.match(metric.key)) else 0,
             metric.key,
         )

@@ -113,7 +113,7 @@ def test_relations_of_too_few_configurations_are_a_sentence():
     runs = sweep()
     for result in (runs.relations.trade_offs(["val_auc", "val_acc"]), runs.relations.correlations()):
         assert isinstance(result, Message)
-        assert "4 configurations with a value, and at least 10 are needed" in repr(result)
+        assert "4 configurations with a value, and this table takes at least 10" in repr(result)
         assert result._repr_html_() == f"<p>{result!r}</p>"
 
 

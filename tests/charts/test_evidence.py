@@ -20,7 +20,7 @@ from .sample import history, labels
 # Findings of these rules are about statuses, names or data: a chart would show no more than their sentence.
 WITHOUT_CHART = {
     *("failed", "unfinished", "silent", "duplicates", "other_code", "other_data", "constant_params"),
-    "unknown_direction",
+    *("unknown_direction", "mixed_units"),
     # What is about rows of evaluations and about spans is drawn in the sections that these findings name.
     *("best_version", "slice_regression", "usage_regression", "best_never_saved", "champion_not_best"),
     *("judge_always_same", "repeated_tool_calls", "unchecked_expectations", "improved_within_noise"),
