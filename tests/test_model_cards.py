@@ -232,7 +232,7 @@ def test_a_model_file_outside_of_its_folder_is_not_read(logged, tmp_path):
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
     table = loaded_from(f"sqlite:///{store / 'mlflow.db'}", logged).models.table()
-    assert "leads out" in table.loc["columns", "MLmodel"]
+    assert "it leads out of the model's own folder" in table.loc["columns", "MLmodel"]
 
 
 def test_strings_of_a_model_file_are_escaped():

@@ -22,6 +22,7 @@ from qualia_lab.errors import StoreError, StoreUnreachable
 from qualia_lab.stores.artifact_addresses import OBJECT_STORES, why_not_opened
 from qualia_lab.stores.limits import max_folders
 from qualia_lab.stores.masked import MaskedPlace
+from qualia_lab.stores.model_sources import is_model_id
 from qualia_lab.stores.parallel import with_timeout
 from qualia_lab.stores.protocol import ArtifactFile
 from qualia_lab.stores.values import integer, text
@@ -123,6 +124,7 @@ class LocalPlace(_Listing):
     def __init__(self, run_id: str, recorded_uri: str, beside: Path | None) -> None:
         super().__init__(run_id, recorded_uri)
         self.beside = beside
+        self._owner = "model" if is_model_id(run_id) else "run"
 
     def list_files(self) -> Iterator[ArtifactFile]:
         """Every file of the run's folder, sorted by path; links out of it are skipped and mentioned in the note."""
@@ -144,7 +146,7 @@ class LocalPlace(_Listing):
                 real = os.path.realpath(Path(root, *parts))
                 if ".." not in parts and _is_below(real, root):
                     return _read_regular(real, limit)
-                reason = "it leads out of the run's own folder"
+                reason = f"it leads out of the {self._owner}'s own folder"
             except OSError as error:
                 reason = (error.strerror or "it could not be read").lower()
             except ValueError:
@@ -165,7 +167,9 @@ class LocalPlace(_Listing):
         if real and Path(real).is_dir():
             if self._is_the_runs_own(real):
                 return real, ""
-            refused = f"the recorded folder {_shown(self.recorded_uri)} is not this run's own, and is not opened"
+            refused = (
+                f"the recorded folder {_shown(self.recorded_uri)} is not this {self._owner}'s own, and is not opened"
+            )
         else:
             refused = f"there is no folder {_shown(self.recorded_uri)} on this machine"
         for base, tail in self._candidates():
@@ -226,7 +230,7 @@ class LocalPlace(_Listing):
                     else:
                         self._remark(f"{_shown(path)} is not a regular file and is not opened")
                 else:
-                    self._remark(f"{_shown(path)} is a link out of the run's own folder and is not followed")
+                    self._remark(f"{_shown(path)} is a link out of the {self._owner}'s own folder and is not followed")
             except OSError:
                 self._remark(f"{_shown(path)} could not be read")
 
