@@ -121,6 +121,19 @@ def scores_that_were_not_computed(seed: int) -> Planted:
     )  # fmt: skip
 
 
+def percent_among_shares(seed: int) -> Planted:
+    """Two of nine runs logged their accuracy in percent: the largest numbers, and not the best runs."""
+    rng = random.Random(seed)
+    runs = [
+        Run(f"u{i}", {"depth": 5 * i % 9}, {"val_acc": (100 if i in (2, 5) else 1) * (0.8 + rng.gauss(0, 0.02))})
+        for i in range(9)
+    ]
+    return Planted(
+        "percent_among_shares", PlantedStore({"units": runs}), [Fact(("mixed_units",), {"u2", "u5"}, {"val_acc"})],
+        allowed=WINNER, never=("u2", "u5"),
+    )  # fmt: skip
+
+
 SHAPES = (
     oscillation,
     best_on_its_own_commit,
@@ -129,4 +142,5 @@ SHAPES = (
     validation_unrelated_to_test,
     still_learning,
     scores_that_were_not_computed,
+    percent_among_shares,
 )

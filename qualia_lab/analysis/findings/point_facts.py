@@ -23,6 +23,7 @@ BLOCKS = 16
 _OF_TAILS = 0.4  # share of the size of a spike: jumps of this size indicate noise with long tails
 _RETURNS_WITHIN = 10  # points; a jump that is not reversed by then is a new level, not a spike
 _FEWEST = 3  # minimum number of points of a median
+_ROUNDING = 1e-9  # of sums of scaled costs
 _FAR = np.iinfo(np.int64).max
 
 
@@ -172,7 +173,7 @@ def pass_facts(
     cost = np.where(finite, sign * values, np.inf)
     best = np.where(sign[begins] < 0, -high, low)
     near = cost <= (best + np.maximum(2 * noise, 0.01 * (sign[begins] * facts["first"] - best)))[history]
-    near &= _near_blocks(sign[begins], facts, points)[history, _block_of(index - begins[history], points[history])]
+    near &= _stays_near(cost, best, sign[begins], facts, begins)
     reached = np.minimum.reduceat(np.where(near, index, _FAR), begins)
     # Each history is scaled to [0, 0.5] and placed below the previous one, so that one running minimum serves all.
     # Without a direction, all costs are 0 and their difference from the lowest value is clipped.
@@ -192,17 +193,25 @@ def pass_facts(
     }
 
 
-def _near_blocks(sign: Numbers, facts: Mapping[str, npt.NDArray[Any]], points: Integers) -> npt.NDArray[np.bool_]:
-    """Which block means are within their noise of the best of them, as a single lucky point may be long before."""
+def _stays_near(
+    cost: Numbers, best: Numbers, sign: Numbers, facts: Mapping[str, npt.NDArray[Any]], begins: Integers
+) -> npt.NDArray[np.bool_]:
+    """Which points begin a stretch of the length of a block whose mean is within noise of the best block mean.
+
+    A single lucky point may lie near the best one long before the level does. Costs are scaled by the range of their
+    history, so that their sums keep their digits.
+    """
+    history, points = _owners(begins, len(cost))
+    size = np.maximum(1, points // BLOCKS)
+    span = np.where(facts["high"] > facts["low"], facts["high"] - facts["low"], 1.0)
+    sums = np.r_[0.0, np.cumsum(np.where(np.isfinite(cost), (cost - best[history]) / span[history], 1.0))]
+    index = np.arange(len(cost))
+    until = np.minimum(index + size[history], (begins + points)[history])
     levels = sign[:, None] * facts["blocks"]
-    best = np.min(np.where(np.isnan(levels), np.inf, levels), axis=1)
-    noise = np.nan_to_num(facts["noise"]) / np.sqrt(np.maximum(1.0, points / BLOCKS))
-    return np.asarray(levels <= (best + np.fmax(4 * noise, 0.01 * (sign * facts["start"] - best)))[:, None])
-
-
-def _block_of(position: Integers, points: Integers) -> Integers:
-    """The block of a point; blocks are those of `_blocks` if all points are finite."""
-    return np.asarray(position * np.minimum(BLOCKS, points) // points)
+    best_level = np.min(np.where(np.isnan(levels), np.inf, levels), axis=1)
+    noise = np.nan_to_num(facts["noise"]) / np.sqrt(size)
+    bound = best_level + np.fmax(3 * noise, 0.01 * (sign * facts["start"] - best_level)) - best
+    return np.asarray((sums[until] - sums[index]) / (until - index) <= (bound / span)[history] + _ROUNDING)
 
 
 def step_facts(histories: Points, begins: Integers) -> Facts:

@@ -66,8 +66,8 @@ class SeriesFacts:
         spike_before: The value before it.
         spike_size: Its size in robust standard deviations of the differences.
         jumps: Number of differences in the worse direction that are spikes or long tails of noise.
-        reached: Number of points until the history came within noise of its best value, in a block whose mean is within
-            noise of the best one.
+        reached: Number of points until the history came within noise of its best value, and its mean over the next
+            points within noise of the best block mean.
         reached_step: Step of the last of these.
         waited: Longest sequence of points before that without an improvement.
         gap_from: Step before the widest gap with at least two points on each side.
