@@ -88,7 +88,8 @@ def is_direction_unknown(meaning: Meaning, words: Sequence[Token], behind: Seque
         turned = {token.better for token in behind} - {None, meaning.better}
         into = bool(turned) and behind[0].texts == ("to",)  # `wer_to_accuracy`
         return inverse or into or any(token.word.part == "sides" for token in words)
-    return meaning.role == "cost" and any(token.better == "lower" for token in behind)
+    between = bool(behind) and behind[0].texts == ("between",)  # `time_between_interventions`
+    return meaning.role == "cost" and (between or any(token.better == "lower" for token in behind))
 
 
 def _is_doubtful(before: Sequence[Token], token: Token, meaning: Meaning, near: Sequence[Token]) -> bool:
