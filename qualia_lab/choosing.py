@@ -348,7 +348,10 @@ def _beside_runs(store: TrackingStore, experiment_ids: Sequence[str] = ()) -> tu
             found["model"] = store.read_models(experiment_ids=experiment_ids).models.num_rows
     found = {word: number for word, number in found.items() if number}
     there = " and ".join(counted(number, word) for word, number in found.items())
-    return there, f"List them with: {' and '.join(f'qualia {word}s' for word in found)}" if found else ""
+    hint = f"List them with: {' and '.join(f'qualia {word}s' for word in found)}" if found else ""
+    if "trace" in found:
+        hint += "; make a notebook of traces with: qualia new --template traces"
+    return there, hint
 
 
 def _raise_no_runs(store: TrackingStore, query: Query) -> None:

@@ -58,7 +58,7 @@ def examined(source: TraceSource) -> str:
 def _evidence(source: TraceSource, study: Study) -> Evidence:
     """The evidence of traces alone. Rules about runs find nothing in it."""
     tables = source.of(list(source.chosen.latest))
-    names = source.names
+    names = source.names_in(tables)
     rows = [{"experiment_id": one, "name": name} for one, name in source.experiments.items()]
     runs = run_tables(experiments=table_of(EXPERIMENTS, rows))
     labels = labels_of(run_tables(runs=names.runs))

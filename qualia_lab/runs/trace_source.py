@@ -72,10 +72,9 @@ class TraceSource:
         """Of which traces the spans are read."""
         return spans_read(self.tables)
 
-    @cached_property
-    def names(self) -> TraceNames:
-        """The runs and models that the traces name."""
-        return self._read_names(self.tables)
+    def names_in(self, tables: TraceTables) -> TraceNames:
+        """The runs and models that these traces name."""
+        return self._read_names(tables)
 
     @cached_property
     def latest_spans(self) -> pa.Table:
