@@ -46,7 +46,7 @@ def test_a_summary_counts_what_the_store_holds(traces, stored):
     assert summary["with tokens"] == stored["total_tokens"].notna().sum() < len(stored)
     assert summary["USD"] == pytest.approx(stored["total_cost"].sum())
     assert summary["first (UTC)"] == pd.to_datetime(stored["timestamp_ms"].min(), unit="ms").floor("s")
-    assert f"{summary['failed']} of {len(stored)} traces failed." in repr(traces.answer())
+    assert f"{summary['failed']} of {len(stored)} traces failed (5.8 %)." in repr(traces.answer())
 
 
 def test_errors_are_those_of_the_failed_traces_and_have_an_example(traces, stored):
