@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from qualia_lab import schema
-from qualia_lab.columns import column
 from qualia_lab.stores.sql.adbc import MAX_CONNECTIONS
 from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
 from qualia_lab.stores.sql.tables import metric_value, metrics
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -164,7 +163,7 @@ class History:
     def _only_keys(self, table: pa.Table) -> pa.Table:
         if self.keys is None:
             return table
-        return table.filter(pc.is_in(table.column("key"), value_set=column(self.keys, schema.STRING)))
+        return rows_with(table, "key", self.keys)  # not a copy of all points where all have these keys
 
     def _of_keys(self, select: sa.Select[Any], *, by_run: bool) -> sa.Select[Any]:
         """Restrict to these keys by the database's own equality; more keys than it takes are filtered afterwards.
