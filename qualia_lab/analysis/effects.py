@@ -14,7 +14,8 @@ from qualia_lab.analysis.over_tasks import limit_over_tasks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from qualia_lab.analysis.contrasts import Cells, Decisions, Pair, Tests
+    from qualia_lab.analysis.contrast_tests import Decisions, Tests
+    from qualia_lab.analysis.contrasts import Cells, Pair
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study.one_factor import Level, OneFactor
 
