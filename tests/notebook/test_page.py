@@ -577,6 +577,10 @@ def test_wide_tables_are_printed_in_parts_that_begin_with_the_first_column(tmp_p
     assert len(set(days.evaluate_all("all => all.map((one) => one.getClientRects().length)"))) == 1
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("#overview table").count() == 2
+    page.locator("#overview table").first.evaluate("(one) => (one.tBodies[0].rows[1].cells[0].textContent = 'again')")
+    page.locator("#overview table").first.evaluate("(one) => (one.tBodies[0].rows[2].cells[0].textContent = 'again')")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert parts.last.locator("tbody th").all_inner_texts()[1:3] == ["2. again", "3. again"]
 
 
 @pytest.mark.browser

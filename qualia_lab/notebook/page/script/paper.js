@@ -96,11 +96,13 @@ function columnsOf(table, rows, places) {
   caption.textContent = `${own}columns ${places[1]} to ${places.at(-1)} of ${rows[0].cells.length - 1}`;
   const head = part.createTHead();
   const body = part.createTBody();
-  for (const row of rows) {
-    const to = row.parentElement.tagName === "THEAD" ? head : body;
-    to.append(Object.assign(document.createElement("tr"), { className: row.className }));
-    to.lastChild.append(...places.map((place) => row.cells[place]?.cloneNode(true)).filter(Boolean));
-  }
+  const names = rows.slice(1).map((row) => textOfCell(row.cells[0]));
+  const alike = new Set(names).size < names.length; // then numbers say which rows of the parts belong together
+  rows.forEach((row, index) => {
+    const copy = (index ? body : head).appendChild(Object.assign(document.createElement("tr"), { className: row.className }));
+    copy.append(...places.map((place) => row.cells[place]?.cloneNode(true)).filter(Boolean));
+    if (alike && index) copy.cells[0].prepend(`${index}. `);
+  });
   tellWidths(part, places.map((place) => widthsOf.get(table)[place]));
   return part;
 }

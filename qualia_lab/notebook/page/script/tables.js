@@ -79,7 +79,8 @@ function drawBars(rows, cells) {
 
 // The characters that the columns need so that no word in them breaks; print chooses the size of the text by them.
 const LONGEST_WORD = 12; // longer ones, such as ids, break, but no mean with its interval does
-const OF_SENTENCE = 20; // of a column of sentences or names, whose rows would else be high
+const OF_SENTENCE = 20; // of a column of sentences, names or ids, whose rows would else be high
+const LONG_ID = 24;
 const SENTENCE = 40;
 const BETWEEN_COLUMNS = 1.5;
 const BOLD = 3; // characters that a mean with its interval is wider in bold
@@ -98,7 +99,9 @@ function measureWords(table) {
       const words = textOfCell(cell).replace(DAY, keepDay(cell)).split(/[ \t\n/]+|(?<=[-_])/)
         .map((word) => word.length * (cell.closest("thead") ? BOLD_HEADER : 1) + (word.includes("±") ? BOLD : 0));
       longest[place] = Math.max(longest[place] ?? 1, ...words);
-      if (!cell.closest("thead") && textOfCell(cell).length > (place ? SENTENCE : OF_SENTENCE)) least[place] = OF_SENTENCE;
+      if (cell.closest("thead")) return;
+      const isLong = textOfCell(cell).length > (place ? SENTENCE : OF_SENTENCE) || Math.max(...words) > LONG_ID;
+      if (isLong) least[place] = OF_SENTENCE;
     });
   }
   widthsOf.set(table, longest.map((length, place) =>
