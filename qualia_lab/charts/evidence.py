@@ -128,9 +128,8 @@ def levels_evidence(
     for row, (_, values) in enumerate(shown):
         if len(values) > 1:
             mean = float(np.mean(list(values.values())))
-            marks.append(
-                Line(np.array([mean, mean]), np.array([row - _MEAN, row + _MEAN]), QUIET, width=2, hover=False)
-            )
+            ends = np.array([row - _MEAN, row + _MEAN])
+            marks.append(Line(np.array([mean, mean]), ends, QUIET, width=2, hover=False))
     axis = fit_axis(key, np.array([x for x, *_ in points], np.float64), log=False)
     first, last = shown[0][0], shown[-1][0]
     span = first if first == last else f"{first} to {last}"

@@ -146,7 +146,8 @@ def test_legend_entries_of_several_colours_have_the_colour_of_none():
     assert swatches["mean"] == QUIET
     traces = sweep().plot.groups().plotly()["data"]
     entries = {trace["name"]: trace for trace in traces if trace["showlegend"]}
-    assert entries["mean"]["marker"]["color"] == entries["95 % interval"]["line"]["color"] == QUIET
+    grey = sweep().plot.groups().plotly()["layout"]["font"]["color"]
+    assert entries["mean"]["marker"]["color"] == entries["95 % interval"]["line"]["color"] == grey
     for name in ("mean", "95 % interval"):  # clicking the entry hides the marks
         entry = entries[name]
         assert sum(one.get("legendgroup") == entry["legendgroup"] for one in traces) > 1
