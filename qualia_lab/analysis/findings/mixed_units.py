@@ -55,7 +55,7 @@ def _finding(evidence: Evidence, task: Task, key: str, odd: list[str]) -> Findin
         numbers=tuple(Number(key, values[run_id], run_id) for run_id in odd),
         section="metrics",
         code=f"runs.metrics[[{expressions.metric(evidence, key)}]].iloc[{expressions.positions(evidence, odd)}]",
-        next="Log it in one unit in all runs before you compare them.",
+        next=f"Log {key} in one unit in all runs before you compare them.",
         experiment=evidence.experiment(task),
     )
 
