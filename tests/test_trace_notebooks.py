@@ -127,7 +127,7 @@ def test_the_findings_of_a_store_with_traces_alone(genai_demo, uri, tmp_path):
     # Names of runs and models are those of the store.
     asked = run_here(QUALIA, "findings", "--traces", "--tracking-uri", uri, "--json", cwd=tmp_path)
     rows = json.loads(asked.stdout)
-    assert "large-prompt2 leads by correctness" in rows[0]["sentence"]
+    assert "large-prompt2 has the best mean correctness" in rows[0]["sentence"]
     assert {row["code"] for row in rows} == {""}
     assert len({row["rule"] for row in rows if row["trace_ids"]}) >= 3
     failing = run_here(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.trace_summary import TraceSummary
 
 _MOST_TROUBLES = 2  # findings that are quoted
-_WIDTH = 220  # characters of a finding that is quoted
+_WIDTH = 250  # characters of a finding that is quoted
 
 
 def headline_of_traces(
@@ -48,9 +48,12 @@ def headline_of_traces(
 
 
 def _short(sentence: str) -> str:
-    """The first clauses of a long list of them."""
-    place = sentence.rfind("; ", 0, _WIDTH)
-    return f"{sentence[:place]}; more in the findings." if len(sentence) > _WIDTH and place > 0 else sentence
+    """The first sentence of a long finding, or the first clauses of a long list of them."""
+    if len(sentence) <= _WIDTH:
+        return sentence
+    first, dot, _ = sentence.partition(". ")
+    place = first.rfind("; ", 0, _WIDTH)
+    return f"{first[:place]}; more in the findings." if len(first) > _WIDTH and place > 0 else first + dot.strip()
 
 
 def failed_of(summary: TraceSummary) -> str:

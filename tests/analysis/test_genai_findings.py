@@ -56,11 +56,34 @@ def test_slower_and_dearer_versions_are_found_on_the_same_inputs():
     numbers = {each.what: each.value for each in one.numbers}
     assert numbers["low"] < 1.5 < numbers["high"]
     assert re.match(
-        r"Over the same inputs, 1 version takes more than the one before: b takes 1\.\d+ times the time \([\d.]+ s instead "
+        r"Over the same inputs, b takes 1\.\d+ times the time \([\d.]+ s instead "
         r"of [\d.]+ s, 95 % 1\.\d+ to 1\.\d+\) and 1\.\d+ times the cost \(.*\) of a, n = 7\d \(p = ",  # without failed ones
         one.sentence,
     )
     assert found(evaluated(2, slower=1.1), rules=("usage_regression",)) == {}
+
+
+def test_of_several_versions_the_one_that_grew_most_is_described():
+    seconds = {"a": 1, "b": 1.5, "c": 4.5}
+    rows = [
+        trace(
+            f"{run}{i}",
+            run,
+            request_preview=f"q{i}",
+            duration=int(1000 * seconds[run] * (1 + i % 5)),
+            request_time=START + n,
+        )
+        for n, run in enumerate(seconds)
+        for i in range(20)
+    ]
+    judged = [feedback(one["trace_id"], "correctness", True) for one in rows]
+    one = found(traces_of(rows, judged), rules=("usage_regression",))["usage_regression"]
+    assert re.match(
+        r"Over the same inputs, 2 versions take more than the one before, most of all c with 3\.00 times the time \(.* s "
+        r"instead of .* s, 95 % .*\) of b, n = 20 \(p = .* after correction\)\. The others: b takes 1\.50 times the time of "
+        r"a, n = 20\.",
+        one.sentence,
+    )
 
 
 def test_models_in_use_are_compared_as_samples():
@@ -76,7 +99,7 @@ def test_models_in_use_are_compared_as_samples():
     ]
     one = found(traces_of(rows), rules=("usage_regression",))["usage_regression"]
     assert re.match(
-        r"Models in use: 1 version takes more than the one before: m2 takes 1\.\d+ times the tokens \(.* tokens instead of "
+        r"Models in use: m2 takes 1\.\d+ times the tokens \(.* tokens instead of "
         r".* tokens, 95 % .*\) of m1, n = 60 against 60 \(p = ",
         one.sentence,
     )

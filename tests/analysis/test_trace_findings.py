@@ -99,6 +99,8 @@ def test_a_headline_of_part_of_the_traces_says_so():
     assert said[1].endswith("; more in the findings.")
     assert len(said[1]) < 300
     assert said[2] == "Next: Look."
+    findings = [Finding("usage_regression", "problem", "warning", f"{'It takes more, ' * 20}1.5 times. The others: b.")]
+    assert headline_of_traces(summary, findings).sentences[1].endswith(", 1.5 times.")
     alone = headline_of_traces(summarise_traces(traces_of([row("a")]).traces), ()).sentences
     assert alone == ("No trace failed.",)
     assert headline_of_traces(summarise_traces(traces_of([]).traces), ()).sentences == ("There are no traces.",)
@@ -130,11 +132,11 @@ def test_rows_with_cut_requests_are_paired_by_the_inputs_of_their_root_spans():
     tables, spans = _cut()
     one = found(tables, spans=spans, rules=("best_version",))["best_version"]
     assert re.match(
-        r"b leads by correctness with 1 on 40 rows, before a with 0\.5 on 40\. Over the same rows, it is better "
-        r"than a; ",
+        r"b leads by correctness with 1 on 40 rows, before a with 0\.5 on 40 rows\. Over the same rows, it is better "
+        r"than a\.",
         one.sentence,
     )
-    assert "it cannot be told from a" in found(tables, rules=("best_version",))["best_version"].sentence
+    assert "No row of b has the same inputs" in found(tables, rules=("best_version",))["best_version"].sentence
 
     inputs = inputs_of_cut_requests(tables, lambda _ids: spans_of(spans).to_batches())
     first, second = evaluations_of(tables, inputs)

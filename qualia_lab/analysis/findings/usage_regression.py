@@ -142,21 +142,24 @@ def _values(traces: list[dict[str, Any]], quantity: Quantity) -> Numbers:
 
 
 def _finding(evidence: Evidence, versions: list[list[_Tested]]) -> Finding:
-    """One finding about versions that grew, each with its quantities."""
+    """One finding about versions that grew: the one that grew most with its quantities, and how much the others did."""
+    versions = sorted(versions, key=lambda of_pair: -_most(of_pair))
     every = [one for of_pair in versions for one in of_pair]
     prefix, experiment = experiment_of(evidence, every[0].experiment_id)
     is_paired = every[0].change.paired
-    numbers = [each for of_pair in versions[:MOST_NAMED] for one in of_pair for each in _numbers(one)]
+    numbers = [each for of_pair in versions[: 1 + MOST_NAMED] for one in of_pair for each in _numbers(one)]
     p = max(one.corrected for one in every)
-    subject = "Over the same inputs" if is_paired else "Models in use"
-    takes = f"{counted(len(versions), 'version')} {'takes' if len(versions) == 1 else 'take'} more than the one before"
+    subject = "Over the same inputs, " if is_paired else "Models in use: "
+    several = f"{counted(len(versions), 'version')} take more than the one before, most of all "
+    others = joined_clauses([_clause(of_pair, brief=True) for of_pair in versions[1:]])
     slower = any(one.change.quantity == "duration" for one in every)
     return Finding(
         "usage_regression",
         "problem",
         "warning",
-        f"{prefix}{subject if not prefix else subject[0].lower() + subject[1:]}{', ' if is_paired else ': '}{takes}: "
-        f"{joined_clauses([_clause(of_pair) for of_pair in versions])} ({p_text(p)} or less after correction).",
+        f"{prefix}{subject if not prefix else subject[0].lower() + subject[1:]}{several if others else ''}"
+        f"{_clause(versions[0], verb='with' if others else 'takes')} ({p_text(p)} or less after correction)."
+        + (f" The others: {others}." if others else ""),
         tuple(dict.fromkeys(run_id for one in every for run_id in one.run_ids)),
         tuple(dict.fromkeys(one.change.quantity for one in every)),
         numbers=(*numbers, Number("corrected p", p), Number("versions", len(versions))),
@@ -168,8 +171,12 @@ def _finding(evidence: Evidence, versions: list[list[_Tested]]) -> Finding:
     )
 
 
-def _clause(of_pair: list[_Tested]) -> str:
-    """`B takes 1.5 times the time (3 s instead of 2 s, 95 % 1.4 to 1.6) of A, n = 40`."""
+def _most(of_pair: list[_Tested]) -> float:
+    return max(one.change.ratio for one in of_pair)
+
+
+def _clause(of_pair: list[_Tested], verb: str = "takes", *, brief: bool = False) -> str:
+    """`B takes 1.5 times the time (3 s instead of 2 s, 95 % 1.4 to 1.6) of A, n = 40`; `brief`: the ratios alone."""
     parts = []
     for one in of_pair:
         change = one.change
@@ -177,10 +184,11 @@ def _clause(of_pair: list[_Tested]) -> str:
             f"{number(value / _scale(change))} {_UNITS[change.quantity]}" for value in (change.second, change.first)
         )
         interval = "" if change.low is None or change.high is None else f", 95 % {change.low:.2f} to {change.high:.2f}"
-        parts.append(f"{change.ratio:.2f} times the {_WORDS[change.quantity]} ({after} instead of {before}{interval})")
+        values = "" if brief else f" ({after} instead of {before}{interval})"
+        parts.append(f"{change.ratio:.2f} times the {_WORDS[change.quantity]}{values}")
     first, second = of_pair[0].change.n_first, of_pair[0].change.n_second
     n = f"n = {second:,}" if of_pair[0].change.paired else f"n = {second:,} against {first:,}"
-    return f"{one_line(of_pair[0].second, 60)} takes {joined(parts)} of {one_line(of_pair[0].first, 60)}, {n}"
+    return f"{one_line(of_pair[0].second, 60)} {verb} {joined(parts)} of {one_line(of_pair[0].first, 60)}, {n}"
 
 
 def _numbers(one: _Tested) -> list[Number]:
