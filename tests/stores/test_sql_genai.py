@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.sql import connection, entity_rows, traces
+from qualia_lab.stores.sql.background_read import BackgroundRead
 from qualia_lab.stores.sql.genai_tables import GENAI_NAMES
 from tests import servers
 from tests.conftest import running
@@ -36,7 +38,61 @@ def read_all(store):
     assert store.read_evaluation_datasets().records.num_rows == 6
 
 
+def read_as_many(monkeypatch):
+    """From now on traces are read as if each database had many; how each read in the background ends: with rows."""
+    ends = []
+    take = BackgroundRead.result
+
+    def recording(self):
+        table = take(self)
+        ends.append(table is not None)
+        return table
+
+    monkeypatch.setattr(BackgroundRead, "result", recording)
+    monkeypatch.setattr(connection, "is_alone", lambda: True)  # nothing is logged meanwhile
+    for module in (entity_rows, traces):
+        monkeypatch.setattr(module, "MANY", 1)
+    return ends
+
+
+def read_in_many_ways(store):
+    """The tables of traces for several queries and parts."""
+    rows = store.read_traces(TraceQuery()).traces.to_pylist()
+    queries = [
+        TraceQuery(),
+        TraceQuery(limit=len(rows) - 1),
+        TraceQuery(limit=3),
+        TraceQuery(experiment_ids=(rows[0]["experiment_id"],)),
+        TraceQuery(run_ids=tuple(row["run_id"] for row in rows if row["run_id"])),
+        TraceQuery(trace_ids=tuple(row["trace_id"] for row in rows[::2])),
+        TraceQuery(filter="status = 'ERROR'"),
+    ]
+    parts = (None, ("traces",), ("traces", "assessments"), ("tags", "links"), ("metadata",))
+    return [store.read_traces(query, some) for query in queries for some in parts]
+
+
+def all_same(found, expected):
+    """Assert that all tables are the same; a problem may name the column or the key of metadata that it is from."""
+    for one, other in zip(found, expected, strict=True):
+        for name in set(schema.TRACE_TABLES) - {"problems"}:
+            same(getattr(one, name), getattr(other, name))
+            assert getattr(one, name).column("trace_id").equals(getattr(other, name).column("trace_id")), name
+        of_one, of_other = (
+            {(row["subject"].rpartition(" of ")[2], row["reason"]) for row in tables.problems.to_pylist()}
+            for tables in (one, other)
+        )
+        assert of_one == of_other
+
+
 class Database(GenAIContract):
+    def test_many_traces_are_read_as_few_are(self, store_uri, monkeypatch):
+        with open_store(store_uri) as store:
+            few = read_in_many_ways(store.stored)
+            ends = read_as_many(monkeypatch)
+            all_same(read_in_many_ways(store.stored), few)
+        assert all(ends)
+        assert bool(ends) == store_uri.startswith(("sqlite", "postgresql"))
+
     def test_more_runs_than_a_statement_has_parameters(self, genai_store, oracle):
         run_ids = [run.info.run_id for run in oracle.runs]
         many = [*(f"{number:032x}" for number in range(70_000)), *run_ids]
@@ -214,6 +270,29 @@ def test_opening_a_store_does_not_look_at_these_tables(genai_sample):
         assert opened.genai == []
         store.stored.count_traces()
         assert len(opened.genai) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_converted"),
+    [
+        # Previews of old traces are among the metadata, which is seen only once the traces are read.
+        (["UPDATE trace_info SET request_preview = NULL WHERE status = 'ERROR'"], True),
+        (["UPDATE assessments SET created_timestamp = 'late' WHERE source_type = 'HUMAN'"], False),
+        (["UPDATE trace_request_metadata SET value = CAST(x'ff' AS TEXT) WHERE \"key\" = 'mlflow.sourceRun'"], False),
+        (["UPDATE trace_info SET timestamp_ms = 'late' WHERE status = 'ERROR'"], False),
+        (["DELETE FROM assessments", "DELETE FROM trace_tags", "DELETE FROM trace_request_metadata"], True),
+    ],
+)
+def test_odd_values_of_many_traces_are_read_as_those_of_few(copy, changes, is_converted, monkeypatch):
+    uri, database = copy
+    for change in changes:
+        assert database.execute(change).rowcount
+    database.commit()
+    with open_store(uri) as store:
+        few = read_in_many_ways(store.stored)
+        ends = read_as_many(monkeypatch)
+        all_same(read_in_many_ways(store.stored), few)
+    assert True in ends and (False in ends) == (not is_converted)
 
 
 def test_a_value_that_is_no_number_is_reported(copy):

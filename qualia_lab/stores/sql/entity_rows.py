@@ -19,7 +19,7 @@ from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, in_o
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from qualia_lab.stores.sql.background_read import BackgroundRead
     from qualia_lab.stores.sql.connection import SqlConnection
@@ -74,7 +74,7 @@ class EntityRows:
     """Reads tables of one database, and collects what could not be read as it stands."""
 
     database: SqlConnection
-    problems: list[dict[str, str | None]] = field(default_factory=list)
+    problems: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # each with the id of its entity
     _begun: list[Begun] = field(default_factory=list)
 
     def all_of(self, columns: pa.Schema, select: sa.Select[Any], count: int, **values: Any) -> pa.Table:
@@ -154,13 +154,15 @@ class EntityRows:
         rows = self.database.fetch(select, values)
 
         def unread(place: int, name: str, reason: str) -> None:
-            self.problems.append({"subject": f"{name} of {rows[place][0]!s}", "reason": reason})
+            owner = str(rows[place][0])
+            self.problems.append((owner, {"subject": f"{name} of {owner}", "reason": reason}))
 
         return arrow_table(columns, rows, unread)
 
-    def problem_table(self) -> pa.Table:
-        """What could not be read (schema.UNREAD)."""
-        return table_of(schema.UNREAD, self.problems)
+    def problem_table(self, ids: Iterable[str] | None = None) -> pa.Table:
+        """What could not be read of these entities, None for all (schema.UNREAD): whole tables hold others, too."""
+        among = None if ids is None else set(ids)
+        return table_of(schema.UNREAD, [one for owner, one in self.problems if among is None or owner in among])
 
 
 @lru_cache(maxsize=64)

@@ -115,7 +115,7 @@ class _TraceReading:
             tables["links"] = self.links(found["links"], tables["traces"], wanted)
         if "assessments" in found:
             tables["assessments"] = self.assessments(found["assessments"], wanted)
-        return trace_tables(**tables, problems=self.rows.problem_table())
+        return trace_tables(**tables, problems=self.rows.problem_table(wanted.ids if self.rows.problems else None))
 
     @property
     def are_few(self) -> bool:
