@@ -22,6 +22,7 @@ import pytest
 
 from . import servers
 from .browser import chromium, open_offline  # noqa: F401 - fixtures
+from .forked import forked_kernels
 from .servers import missing
 
 # No deadlines, since servers run in parallel with the tests; in CI the same examples every time.
@@ -210,6 +211,13 @@ def cases(shared_data, made_once) -> Path:
     return made_once("cases", fill)
 
 
+@pytest.fixture(scope="module")
+def quick_kernels():
+    """Kernels that the tests of a module start for notebooks are forks of a process that has imported what they import."""
+    with forked_kernels():
+        yield
+
+
 @contextlib.contextmanager
 def filled(server, tmp_path_factory):
     """The URI of a database on a server, filled with the sample."""
@@ -290,7 +298,8 @@ def hostile_notebook(hostile_store, made_once):
 
     def fill(folder):
         generator = NotebookGenerator(hostile_store[0])
-        generator.export(generator.create(output=folder / "notebook.ipynb", execute=True))
+        with forked_kernels():
+            generator.export(generator.create(output=folder / "notebook.ipynb", execute=True))
 
     folder = made_once("hostile-notebook", fill)
     return folder / "notebook.ipynb", folder / "notebook.html"

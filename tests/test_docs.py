@@ -34,6 +34,7 @@ from qualia_lab.scripts.create_demo_runs import create_demo_runs
 from qualia_lab.sections import SECTIONS
 
 from .browser import find_chromium
+from .forked import forked_commands
 from .servers import missing
 from .stores.empty import copy_empty_store
 
@@ -62,7 +63,7 @@ _SET_BY_OTHERS = ("MLFLOW_", "PYTHONPATH", "COLUMNS", "LINES")
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def environment(folder=None):
+def environment(folder=None, commands=Path(sys.executable).parent):
     """The environment of a user who installed the package and set nothing; pip installs into a subfolder, offline."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_OTHERS)}
     installed = {"PIP_TARGET": f"{folder}/installed"} if folder else {}
@@ -71,7 +72,7 @@ def environment(folder=None):
         **installed,
         **dict.fromkeys(("PIP_NO_INDEX", "PIP_NO_DEPS", "PIP_DISABLE_PIP_VERSION_CHECK"), "1"),
         "PIP_NO_BUILD_ISOLATION": "0",  # pip's word for no isolation
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(dict.fromkeys([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])),
         "TERM": "xterm",
         "NO_COLOR": "1",
         "PYTHONIOENCODING": "utf-8",
@@ -86,7 +87,7 @@ def readme(demo_store, tmp_path_factory):
     return run_document(README, demo_store, tmp_path_factory.mktemp("readme"))
 
 
-def run_document(document, demo_store, folder):
+def run_document(document, demo_store, folder, **how):
     """Run every block of a document in a folder with the demo runs; return the folder."""
     if demo_store is not None:
         shutil.copy(demo_store, folder)
@@ -99,7 +100,7 @@ def run_document(document, demo_store, folder):
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
                 Path(file).write_text(text, encoding="utf-8")
             elif kind == "console":
-                exit_code = run_console(text, folder, exit_code)
+                exit_code = run_console(text, folder, exit_code, **how)
             elif kind == "python":
                 with contextlib.redirect_stdout(io.StringIO()) as out:
                     exec(compile(text, f"{document.name}: {text.splitlines()[0]}", "exec"), names)
@@ -110,7 +111,7 @@ def run_document(document, demo_store, folder):
     return folder
 
 
-def run_console(text, folder, exit_code):
+def run_console(text, folder, exit_code, **how):
     """Run the commands of a block and compare their output; return the last exit code."""
     for step in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, expected = re.fullmatch(r"([^\n]*\n(?:> [^\n]*\n)*)(.*)", step, re.DOTALL).groups()
@@ -118,19 +119,19 @@ def run_console(text, folder, exit_code):
         assert exit_code == 0 or command == "echo $?\n", f"before `{command}` a command failed, and nothing says so"
         # A question ends in `[default]: `; the text after it is the answer typed.
         answers = re.findall(r"^.*\]:(.*)$", expected, re.MULTILINE)
-        shown, exit_code = at_a_terminal(f"(exit {exit_code}); {command}", answers, folder)
+        shown, exit_code = at_a_terminal(f"(exit {exit_code}); {command}", answers, folder, **how)
         assert_shown(expected, shown, folder, command)
     return exit_code
 
 
-def at_a_terminal(command, answers, folder):
+def at_a_terminal(command, answers, folder, **how):
     """The final contents of a terminal with 110 columns, and the exit code."""
     log = io.StringIO()
     child = pexpect.spawn(
         "bash",
         ["-c", command],
         cwd=folder,
-        env=environment(folder),
+        env=environment(folder, **how),
         dimensions=(50, 110),
         encoding="utf-8",
         timeout=120,
@@ -206,7 +207,7 @@ def test_the_quick_start_shows_the_actual_output(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
 def test_guide_pages_show_the_actual_output(page, demo_store, tmp_path):
-    folder = run_document(page, demo_store, tmp_path)
+    folder = run_document(page, demo_store, tmp_path, commands=forked_commands())
     if page.stem == "extending":
         shown = (folder / "notebooks/week.html").read_text(encoding="utf-8")
         assert "lines mention an error or a warning" in shown
@@ -235,7 +236,7 @@ def test_the_guide_index_lists_each_page_once():
 
 @pytest.mark.slow
 def test_the_query_language_page_shows_the_actual_output(demo_store, tmp_path):
-    run_document(QUERY_LANGUAGE, demo_store, tmp_path)
+    run_document(QUERY_LANGUAGE, demo_store, tmp_path, commands=forked_commands())
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from qualia_lab.notebook.results import read_results
 from qualia_lab.runs import Runs
 from qualia_lab.scripts.genai_story import VERSIONS, generate_genai_story
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 LEADER, NEXT = "large-prompt2", "large-prompt1"
 
 

@@ -16,6 +16,8 @@ from .notebook.test_formats import assert_is_still
 from .promises.test_hostile_values import values  # noqa: F401 - a fixture
 from .test_notebooks import executed
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 TEMPLATES = ("evaluate", "traces")
 
 

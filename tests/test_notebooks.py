@@ -14,6 +14,8 @@ from qualia_lab.notebook.parameters import read_parameters
 
 from .notebook.cells import run_cells
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 # A folder and a database, of which notebooks are executed; of the others the cells are run without a kernel.
 EXECUTED = ("packt-hyperparameter-tuning/mlruns", "omegaml/mlflow.sqlite")
 OTHERS = (

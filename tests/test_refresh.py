@@ -20,6 +20,8 @@ from tests.promises.small_store import run_id_of, write_small_store
 from tests.stores.mlruns import write, write_run
 from tests.stores.test_snapshot import snapshot
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 TEMPLATE = """\
 # %% [markdown] section="title"
 # %% section="setup" tags=["hide-input"]

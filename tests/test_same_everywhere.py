@@ -14,6 +14,8 @@ import pytest
 from qualia_lab import NotebookGenerator, Query, open_store, schema
 from qualia_lab.notebook.build import build_notebook
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 KINDS = {
     "postgresql": "postgresql_sample",
     "system_postgresql": "system_postgresql_sample",

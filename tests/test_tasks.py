@@ -16,6 +16,8 @@ from qualia_lab.charts.paper_tables import PaperTables
 from qualia_lab.runs.message import Message
 from tests.stores.empty import new_client
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 # Experiment → its metric, whether higher is better, and by lr the values of its seeds.
 WRITTEN = {
     "churn": ("val_auc", {"0.1": (0.80, 0.82, 0.81), "0.01": (0.70, 0.71, 0.73)}),

@@ -17,6 +17,8 @@ from .notebook.cells import run_cells
 from .notebook.test_plan import sections_of
 from .test_notebooks import executed
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 # The first section after the findings, and the last one before the list of sections left out.
 ENDS = {
     "observe": ("study", "exploration"),

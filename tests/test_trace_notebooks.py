@@ -33,6 +33,8 @@ from .notebook.test_plan import sections_of
 from .promises.test_hostile_values import values  # noqa: F401 - a fixture
 from .test_notebooks import executed
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 SECTIONS = ["traces", "trace_errors", "trace_examples", "trace_latency", "trace_models"]
 ANSWER = ["headline", "findings"]
 

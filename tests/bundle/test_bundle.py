@@ -37,6 +37,8 @@ from tests.cli.command import QUALIA, run_here, tree
 from tests.promises.small_store import run_id_of, write_small_store
 from tests.stores.mlruns import write, write_run
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 SECRET = "hunter2-is-in-the-store"
 RUN_IDS = [run_id_of(number) for number in (1, 2, 4)]
 PARAMETERS = f"""\

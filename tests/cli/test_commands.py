@@ -17,6 +17,8 @@ from tests.stores.empty import new_client
 
 from .command import CREATE, QUALIA, run, run_here, tree
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 HEAVY = {
     "mlflow",
     "pandas",

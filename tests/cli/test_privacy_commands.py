@@ -13,6 +13,8 @@ from tests.cli.command import QUALIA, run_here
 from tests.promises.test_secrets import parquet_text
 from tests.test_privacy import WORDS, plant
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 NAMES = ("jane.plant", "23456789", "ada@example.org")
 FLAGS = {"--redact": NAMES, "--no-content": (*WORDS, *NAMES, "text of a document", "too many requests")}
 

@@ -26,6 +26,8 @@ from qualia_lab.stores.sql.store import SqlStore
 from tests.cli.command import QUALIA, environment, run_here
 from tests.stores.empty import new_client
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 LONG_AGO = 1_770_000_000_000
 
 
