@@ -88,7 +88,7 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     others = {
         tables.run_ids[place]: OTHER_UNITS
         for task, runs in zip(tasks, places, strict=True)
-        if task.objective
+        if task.objective and settings.findings.get("mixed_units") is not False
         for place in _of_other_units(tables, task.objective.key, runs[counted[runs]])
     }
     return Study(

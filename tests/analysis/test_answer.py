@@ -414,6 +414,8 @@ def test_percent_among_shares_leads_nothing():
     assert names == {"r2", "r5"}
     assert "percent in 2 runs (r2 and r5, 82 to 85) and a share in 6 (0.8 to 0.87)" in found.sentence
     assert one(best_configuration, runs)[0].sentence.startswith("depth=7 has the best val_acc, 0.87")
+    settings = StudySettings(findings={"mixed_units": False})
+    assert one(best_configuration, runs, settings)[0].sentence.startswith("depth=5 has the best val_acc, 85")
 
 
 def test_a_share_among_percentages_of_errors_leads_nothing():
