@@ -502,8 +502,8 @@ def test_a_different_snapshot_is_replaced_only_with_force(large, all_of_large, c
 @pytest.mark.parametrize("damage", [
     "{", "[]", '{"schema_version": 2}', '{"schema_version": 99}', '{"schema_version": 1e999}', "[" * 100_000,
 ])  # fmt: skip
-def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, all_of_large, tmp_path):
-    snapshot(large, tmp_path / "out")
+def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, large_snapshot, all_of_large, tmp_path):
+    shutil.copytree(large_snapshot, tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text(damage)
     with pytest.raises(StoreUnreadable, match=r"damaged|has version 99"):
         open_store(f"snapshot:{tmp_path / 'out'}")
@@ -514,9 +514,8 @@ def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, 
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_missing_and_truncated_files_are_reported_and_read_again(lost, large, all_of_large, tmp_path):
-    out = tmp_path / "out"
-    snapshot(large, out)
+def test_missing_and_truncated_files_are_reported_and_read_again(lost, large, large_snapshot, all_of_large, tmp_path):
+    out = shutil.copytree(large_snapshot, tmp_path / "out")
     largest = max((out / "parts").iterdir(), key=lambda path: path.stat().st_size)
     if lost:
         largest.unlink()
@@ -537,9 +536,8 @@ def test_a_manifest_cannot_reference_files_outside_the_snapshot(name, large_snap
         open_store(f"snapshot:{tmp_path}")
 
 
-def test_a_link_in_a_snapshot_is_not_followed(large, tmp_path):
-    out = tmp_path / "out"
-    snapshot(large, out)
+def test_a_link_in_a_snapshot_is_not_followed(large_snapshot, tmp_path):
+    out = shutil.copytree(large_snapshot, tmp_path / "out")
     file = out / manifest_of(out)["tables"][0]["file"]
     file.rename(tmp_path / "elsewhere.parquet")
     file.symlink_to(tmp_path / "elsewhere.parquet")
