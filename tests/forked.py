@@ -70,7 +70,7 @@ def socket_of(program: str, *of_kernels: str) -> str:
 
 
 def client_of(address: str) -> list[str]:
-    """The beginning of a command line that has a server run the arguments after it."""
+    """The beginning of a command line that has a server run the arguments after it, also `-c` and code."""
     return [sys.executable, "-I", "-S", str(CLIENT), address]
 
 
@@ -110,35 +110,35 @@ def serve(address: str, program: str) -> None:
         selector.register(listener, selectors.EVENT_READ)
         selector.register(sys.stdin, selectors.EVENT_READ)
         print("ready", flush=True)
-        children: dict[int, tuple[int, socket.socket]] = {}  # by the descriptor of the process
+        children: dict[int, tuple[int, socket.socket]] = {}  # {process: its descriptor, who waits for it}
         while True:
             for key, _ in selector.select():
                 if key.fileobj is sys.stdin:
-                    for descriptor in children:
+                    for descriptor, _ in children.values():
                         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
                     return
                 if key.fileobj is listener:
                     connection, _ = listener.accept()
                     process = start(connection, program)
                     descriptor = os.pidfd_open(process)
-                    children[descriptor] = process, connection
-                    selector.register(descriptor, selectors.EVENT_READ)
-                    selector.register(connection, selectors.EVENT_READ, descriptor)
-                elif key.fileobj in children:
-                    process, connection = children.pop(key.fd)
-                    selector.unregister(key.fd)
-                    os.close(key.fd)
+                    children[process] = descriptor, connection
+                    selector.register(descriptor, selectors.EVENT_READ, process)
+                    selector.register(connection, selectors.EVENT_READ, process)
+                elif key.data in children and key.fd == children[key.data][0]:
+                    descriptor, connection = children.pop(key.data)
+                    selector.unregister(descriptor)
+                    os.close(descriptor)
                     with contextlib.suppress(KeyError):
                         selector.unregister(connection)
-                    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+                    code = os.waitstatus_to_exitcode(os.waitpid(key.data, 0)[1])
                     with contextlib.suppress(OSError):
-                        connection.sendall(bytes([code if code >= 0 else 128 - code]))
+                        connection.sendall(bytes([max(-code, 0), max(code, 0)]))  # a signal, or an exit code
                     connection.close()
-                elif key.data in children:  # whose process did not end in the meantime
+                elif key.data in children:  # whose process has not ended in the meantime
                     sent = key.fileobj.recv(1)
                     if not sent:  # who waited for it was killed
                         selector.unregister(key.fileobj)
-                    signal.pidfd_send_signal(key.data, sent[0] if sent else signal.SIGKILL)
+                    signal.pidfd_send_signal(children[key.data][0], sent[0] if sent else signal.SIGKILL)
 
 
 def start(connection: socket.socket, program: str) -> int:
@@ -162,6 +162,7 @@ def run(
     code: Any = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
@@ -177,7 +178,11 @@ def run(
             *(path for path in sys.path if path not in ("", str(CHECKOUT))),
         ]
         importlib.invalidate_caches()
-        if program == "kernel":
+        tempfile.tempdir = None  # it is chosen again
+        if arguments[0] == "-c":
+            sys.argv = ["-c", *arguments[2:]]
+            exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
+        elif program == "kernel":
             sys.argv = ["ipykernel_launcher.py", *arguments]
             runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
         else:

@@ -18,5 +18,9 @@ for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, _: server.sendall(bytes([number])))
 socket.send_fds(server, [len(about).to_bytes(4, "big")], [0, 1, 2])
 server.sendall(about)
-code = server.recv(1)  # nothing if it was killed
-os._exit(code[0] if code else 137)
+ended_by, code = server.recv(2) or (0, 1)
+if ended_by:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), ended_by)
+os._exit(code)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.counting import record_count
+from tests.forked import client_of, socket_of
 
 EXECUTE = """
 import os, sys, threading, time
@@ -59,7 +59,7 @@ def execute_interrupted(uri, path, stage, number):
     temporary.mkdir(exist_ok=True)
     mark = f"MARK_OF_THIS_TEST={path}"
     done = subprocess.run(
-        [sys.executable, "-c", EXECUTE, uri, path, stage, str(int(number))],
+        [*client_of(socket_of("command")), "-c", EXECUTE, uri, path, stage, str(int(number))],
         env=os.environ | dict([mark.split("=", 1)]) | {"TMPDIR": str(temporary)},
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip

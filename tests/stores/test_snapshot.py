@@ -30,6 +30,7 @@ from qualia_lab.stores.snapshot import grouping as snapshot_grouping
 from qualia_lab.stores.snapshot import history as snapshot_history
 from qualia_lab.stores.snapshot.location import SnapshotLocation, open_location
 from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
+from tests.forked import client_of, socket_of
 from tests.servers import missing
 from tests.stores.empty import new_client
 
@@ -396,8 +397,9 @@ main()
 def killed_at(moment, uri, out, what="any"):
     """Run `qualia snapshot`, killed by SIGKILL before its nth write, fsync or rename; whether it was killed."""
     done = subprocess.run(
-        [sys.executable, "-c", KILLED_COMMAND, what, str(moment), uri, out], capture_output=True, check=False
-    )
+        [*client_of(socket_of("command")), "-c", KILLED_COMMAND, what, str(moment), uri, out], capture_output=True,
+        check=False,
+    )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
     return done.returncode != 0
 
