@@ -179,10 +179,19 @@ def test_a_store_of_mlflow_2_is_read_as_its_own_client_reads_it(kind, read_by_ml
     store.close()
 
 
-@pytest.mark.parametrize("uri", ["sqlite:///models.db", "model-files"])
-def test_model_files_of_mlflow_2_say_what_its_own_client_reads(python2, folder, monkeypatch, uri):
+STORES_OF_MODELS = ("sqlite:///models.db", "model-files")
+
+
+@pytest.fixture(scope="module")
+def models_by_mlflow2(python2, folder):
+    """{URI: {path of a model: what MLflow 2 says of it}} of stores that it writes."""
+    return json.loads(run_script(python2, "models", *STORES_OF_MODELS, cwd=folder))
+
+
+@pytest.mark.parametrize("uri", STORES_OF_MODELS)
+def test_model_files_of_mlflow_2_say_what_its_own_client_reads(models_by_mlflow2, folder, monkeypatch, uri):
     monkeypatch.chdir(folder)
-    expected = json.loads(run_script(python2, "models", uri, cwd=folder))[uri]
+    expected = models_by_mlflow2[uri]
     runs = load_runs(uri, [next(iter(expected.values()))["run_id"]])
     loaded = runs._loaded
     known = listed_models(loaded).models
