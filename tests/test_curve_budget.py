@@ -11,6 +11,8 @@ from benchmarks.stores import Size, fill_sqlite
 from qualia_lab import NotebookGenerator
 from tests.stores.empty import copy_empty_store
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 
 @pytest.mark.slow
 @pytest.mark.browser

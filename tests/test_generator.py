@@ -24,6 +24,8 @@ from qualia_lab.notebook.parameters import read_parameters
 from qualia_lab.settings import settings_from_arguments
 from tests.stores.empty import new_client
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 HOUR = 3_600_000
 
 

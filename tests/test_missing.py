@@ -14,6 +14,8 @@ from qualia_lab import NotebookGenerator
 from qualia_lab.runs.missing import with_dashes
 from tests.stores.empty import new_client
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 
 def cells_of(frame):
     return re.findall(r"<td>(.*?)</td>", with_dashes(frame)._repr_html_())

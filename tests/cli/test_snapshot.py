@@ -15,10 +15,13 @@ import sys
 import pexpect
 import pytest
 
+from tests.forked import client_of, socket_of
 from tests.stores.content import content
 from tests.stores.test_snapshot import KILLED_COMMAND, large_store, snapshot
 
 from .command import CREATE, QUALIA, environment, run, run_here, tree
+
+pytestmark = pytest.mark.usefixtures("quick_kernels")
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +137,10 @@ def test_ctrl_c_leaves_the_previous_snapshot_intact(folder, tmp_path):
     before = content(f"snapshot:{out}")
     interrupted = KILLED_COMMAND.replace("os.kill(os.getpid(), 9)", f"os.kill(os.getpid(), {int(signal.SIGINT)})")
     for moment in (0, 5, 40, 100):
-        words = [sys.executable, "-c", interrupted, "any", str(moment), f"sqlite:///{folder}/mlflow.db", out, "--again"]
-        done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+        words = ["-c", interrupted, "any", str(moment), f"sqlite:///{folder}/mlflow.db", out, "--again"]
+        done = subprocess.run(
+            [*client_of(socket_of("command")), *words], capture_output=True, text=True, env=environment(), check=False
+        )
         assert done.returncode == 130, done.stderr
         assert done.stderr.endswith("interrupted\n")
         assert content(f"snapshot:{out}") == before

@@ -14,6 +14,8 @@ import pytest
 from qualia_lab.generator import NotebookGenerator
 from tests.looks.stores import demo_store
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 NAMES_COVER = """() => [...document.querySelectorAll('.box')].flatMap((box) => {
   const name = box.querySelector('tbody th');
   return name && name.getBoundingClientRect().width > 0.5 * box.clientWidth && name.textContent.length > 8

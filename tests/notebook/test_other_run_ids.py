@@ -16,6 +16,8 @@ from tests.stores.empty import new_client
 
 from .cells import run_cells
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):

@@ -16,6 +16,8 @@ from qualia_lab.stores.open import open_store
 from tests import lying_server
 from tests.lying_server import LIES, RUN_IDS, STRAY, lie, run, server_that, true_answer
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 SECONDS = 10.0  # for one request; all these servers respond at once
 LONGEST = 2 * SECONDS
 

@@ -24,6 +24,8 @@ from qualia_lab.stores.open import open_store
 from tests.cli.command import QUALIA, run_here
 from tests.stores.mlruns import write_experiment, write_run
 
+pytestmark = pytest.mark.usefixtures("quick_kernels")
+
 KEYS = ("val_auc", "loss", "train/f1")
 STEPS = 7
 NAMES = ("same name", "same name", "run", "Run", "run ", "")  # by turns; two of them are equal, others nearly
