@@ -53,16 +53,17 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
     os.environ.pop(name, None)
 
 
-# The files of tests that take longest, by CPU seconds, the longest first.
+# The files of tests that take longest, by CPU seconds and what they wait for, the longest first.
 LONGEST = (
-    *("test_docs.py", "test_speed.py", "test_spark.py", "test_curve_budget.py", "test_memory.py", "test_packaging.py"),
-    *("test_notebooks.py", "test_snapshot.py", "test_sql.py", "test_mlflow2.py", "test_files_are_whole.py"),
-    *("test_watch.py", "test_pipeline.py", "test_interrupted.py", "test_planted.py", "test_concurrent_writers.py"),
-    *("test_http_genai.py", "test_choosing.py", "test_sql_genai.py", "test_evaluations_of_runs.py", "test_export.py"),
-    *("test_meaning.py", "test_aggregate_notebook.py", "test_engines.py", "test_adbc.py", "test_templates.py"),
-    *("test_only_reads.py", "test_no_other_connection.py", "test_every_store.py", "test_generator.py"),
-    *("test_sqlite.py", "test_deadlines.py", "test_findings.py", "test_demo.py", "test_execute.py"),
-    *("test_jupyterlab.py", "test_evaluate_pipeline.py"),
+    *("test_docs.py", "test_spark.py", "test_speed.py", "test_jupyterlab.py", "test_snapshot.py", "test_mlflow2.py"),
+    *("test_trace_notebooks.py", "test_notebooks.py", "test_curve_budget.py", "test_files_are_whole.py"),
+    *("test_pipeline.py", "test_planted.py", "test_memory.py", "test_concurrent_writers.py", "test_choosing.py"),
+    *("test_sql.py", "test_engines.py", "test_packaging.py", "test_watch.py", "test_figure.py", "test_adbc.py"),
+    *("test_no_other_connection.py", "test_evaluations_of_runs.py", "test_meaning.py", "test_sql_genai.py"),
+    *("test_interrupted.py", "test_only_reads.py", "test_templates.py", "test_same_everywhere.py", "test_demo.py"),
+    *("test_export.py", "test_http_genai.py", "test_findings.py", "test_commands.py", "test_best_of.py"),
+    *("test_deadlines.py", "test_genai_pages.py", "test_first_screen.py", "test_execute.py", "test_every_store.py"),
+    *("test_generator.py", "test_sqlite.py", "test_aggregate_notebook.py", "test_evaluate_pipeline.py"),
 )
 
 

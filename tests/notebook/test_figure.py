@@ -250,9 +250,13 @@ def test_lines_of_means_do_not_cross_the_names_of_rows(width, tmp_path, open_off
 def test_no_text_of_any_drawing_overlaps_another_or_is_cut(tmp_path, open_offline):
     faults = {}
     page = tmp_path / "drawing.html"
+    page.touch()
+    shown = open_offline(page).page
     for name, chart in every_chart().items():
         page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{chart.svg()}</body>", encoding="utf-8")
-        faults[name] = open_offline(page).page.evaluate(OVERLAPS)
+        shown.reload()
+        assert shown.locator("text").count()
+        faults[name] = shown.evaluate(OVERLAPS)
     assert {name: found for name, found in faults.items() if found} == {}
 
 
