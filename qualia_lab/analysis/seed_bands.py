@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from qualia_lab.analysis.intervals import mean_interval
+from qualia_lab.analysis.intervals import mean_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,9 +181,9 @@ def _band(
         low[several] = np.nanmin(values[:, several], axis=0)
         high[several] = np.nanmax(values[:, several], axis=0)
     else:
-        for index in np.flatnonzero(n >= FEWEST_FOR_INTERVAL):
-            column = values[:, index]
-            interval = mean_interval(column[np.isfinite(column)].tolist())
-            if interval is not None:
-                low[index], high[index] = interval.low, interval.high
+        points = values.T
+        for size in np.unique(n[n >= FEWEST_FOR_INTERVAL]).tolist():
+            alike = n == size
+            samples = points[alike][np.isfinite(points[alike])].reshape(-1, size)
+            low[alike], high[alike] = mean_intervals(samples)
     return SeedBand(place, centres[has_values], n, central, low, high, len(curves), odd)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,6 +13,7 @@ from qualia_lab.analysis.intervals import (
     bootstrap_interval,
     interquartile_mean,
     mean_interval,
+    mean_intervals,
 )
 
 
@@ -75,3 +78,24 @@ def test_intervals_are_deterministic():
 @pytest.mark.parametrize("n", [2, 5, 20])
 def test_equal_values_have_no_interval(n):
     assert mean_interval([0.925] * n) is None  # an interval without width would say that all others are equal, too
+
+
+@pytest.mark.parametrize("n", [1, 5, 10, 24, 400])
+def test_intervals_of_many_samples_are_those_of_each(n):
+    samples = np.random.default_rng(n).normal(size=(4, n))
+    samples[1] = 0.925
+    samples[2] *= 1e300
+    low, high = mean_intervals(samples)
+    for place, sample in enumerate(samples):
+        found = mean_interval(sample)
+        expected = (math.nan, math.nan) if found is None else (found.low, found.high)
+        assert (low[place], high[place]) == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("n", [10, 24, 250])
+def test_resamples_are_those_of_the_bootstrap(n):
+    values = np.random.default_rng(n).normal(size=n)
+    confidence = 2 * stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1)) - 1  # Hesterberg (2015)
+    expected = bootstrap_interval(values, lambda drawn: drawn.mean(axis=-1), confidence=confidence)
+    found = mean_interval(values)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)
