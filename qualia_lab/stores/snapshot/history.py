@@ -60,19 +60,23 @@ def write_history(batches: Iterable[pa.RecordBatch], write: Callable[[Iterable[p
 
 def read_history(file: Any, run_ids: pa.Array | None, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
     """The points of these runs and metrics (None: all), read only from row groups that can contain them."""
-    with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
+    with pq.ParquetFile(file, page_checksum_verification=True, read_dictionary=["run_id", "key"]) as parquet:
         groups = list(range(parquet.num_row_groups))
         if keys is not None:
             names = keys.to_pylist()
             groups = [group for group in groups if _may_hold(parquet.metadata.row_group(group), names)]
         for batch in parquet.iter_batches(batch_size=_ROW_GROUP, row_groups=groups) if groups else ():
             chosen = batch
-            if keys is not None:
-                chosen = chosen.filter(pc.is_in(chosen.column("key"), value_set=keys))
-            if run_ids is not None:
-                chosen = chosen.filter(pc.is_in(chosen.column("run_id"), value_set=run_ids))
+            for name, wanted in (("key", keys), ("run_id", run_ids)):
+                if wanted is not None:
+                    encoded = chosen.column(name)
+                    is_wanted = pc.is_in(encoded.dictionary, value_set=wanted)
+                    chosen = chosen.filter(is_wanted.take(encoded.indices))
             if chosen.num_rows:
-                yield pa.RecordBatch.from_arrays(chosen.columns, schema=schema.METRIC_HISTORY)
+                columns = [
+                    one.dictionary_decode() if isinstance(one, pa.DictionaryArray) else one for one in chosen.columns
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema.METRIC_HISTORY)
 
 
 def _write_rest_of_series(
