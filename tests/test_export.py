@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat import v4
 
-from qualia_lab.charts import metric_comparison, metric_history
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.marks import Axis, Panel
+from qualia_lab.charts.metric_comparison import metric_comparison
+from qualia_lab.charts.metric_history import metric_history
 from qualia_lab.errors import ExportFailed, OutputNotWritable
 from qualia_lab.notebook.clean import HEADINGS, TAGS, clean_html
 from qualia_lab.notebook.export import export_html, export_notebook

@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from qualia_lab.charts import metric_comparison, metric_history, param_distribution
 from qualia_lab.charts.chart import PLOTLY_MIME, Chart
 from qualia_lab.charts.colours import PALETTE, QUIET, REST, STYLES, chosen_styles, run_styles
 from qualia_lab.charts.layout import BETWEEN_PANELS, TEXT_SIZE, compute_layout
 from qualia_lab.charts.marks import Axis, Band, Bars, Heat, Line, Panel, Points, Texts
+from qualia_lab.charts.metric_comparison import metric_comparison
+from qualia_lab.charts.metric_history import metric_history
+from qualia_lab.charts.param_distribution import param_distribution
 from qualia_lab.charts.simplify import simplify
 from qualia_lab.charts.text_width import text_width
 

@@ -10,10 +10,10 @@ import pytest
 from qualia_lab import schema
 from qualia_lab.analysis.curves import align
 from qualia_lab.analysis.seed_bands import seed_bands
-from qualia_lab.charts import metric_history
 from qualia_lab.charts.colours import STYLES, run_styles
 from qualia_lab.charts.history_panels import RunGroup, history_panels
 from qualia_lab.charts.marks import Band, Line, Points, Texts
+from qualia_lab.charts.metric_history import metric_history
 from qualia_lab.charts.seed_bands import seed_bands_chart
 from qualia_lab.charts.system_metrics import name_and_unit, system_metrics_chart
 from qualia_lab.tables import run_tables, table_of

@@ -16,7 +16,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import v4
 
-from qualia_lab.charts import metric_comparison
+from qualia_lab.charts.metric_comparison import metric_comparison
 from qualia_lab.cli.options import FORMATS as NAMED
 from qualia_lab.errors import ExportFailed, OutputNotWritable
 from qualia_lab.generator import NotebookGenerator
