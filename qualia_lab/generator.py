@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
 from qualia_lab.choosing_traces import selection_of_traces, trace_query_of
 from qualia_lab.closing import Closing
 from qualia_lab.conditions_text import default_title, notebook_command
+from qualia_lab.describing import describe_by_engine, describe_runs, describe_traces, study_of
 from qualia_lab.errors import EngineError, OutputExists, SelectionError
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
-from qualia_lab.genai_tables import TraceQuery, model_tables, trace_tables, traces_query
-from qualia_lab.inventory import count_genai, take_inventory
-from qualia_lab.masking.tables import masked_columns, masked_keys
-from qualia_lab.schema import EXPERIMENT_TAGS
+from qualia_lab.genai_tables import TraceQuery
+from qualia_lab.handing_over import hand_over
+from qualia_lab.read_data import ReadData
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.masked import MaskedStore, privacy_of
-from qualia_lab.stores.protocol import ReadsGenAI, find_experiments, read_models_of
-from qualia_lab.stores.series_store import in_series
-from qualia_lab.stores.uri import with_credentials
-from qualia_lab.study.baseline import fit_baseline
-from qualia_lab.study.counts_only import describe_counts
-from qualia_lab.study.describe import describe_study
+from qualia_lab.stores.protocol import ReadsGenAI
 from qualia_lab.study.settings import StudySettings, merge_settings, settings_as_data
-from qualia_lab.tables import combined_digest, run_tables, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
-    from qualia_lab.genai_tables import ModelTables, TraceTables
+    from qualia_lab.genai_tables import TraceTables
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.execute import Edit
     from qualia_lab.notebook.plan import NotebookPlan
@@ -44,18 +37,8 @@ if TYPE_CHECKING:
     from qualia_lab.runs.traces import Traces
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
-    from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.study.study import Study
     from qualia_lab.tables import RunTables
-
-
-class _Read(NamedTuple):
-    """Runs that were read: as they are stored, and with split metrics and the store of their histories."""
-
-    run_ids: tuple[str, ...]
-    stored: RunTables
-    store: TrackingStore
-    tables: RunTables
 
 
 class NotebookGenerator(Closing):
@@ -105,10 +88,7 @@ class NotebookGenerator(Closing):
         """
         self.store = store or open_given_store(tracking_uri, redact=redact, content=content)
         self.tracking_uri = self.store.uri
-        self._read: _Read | None = None
-        self._read_traces: tuple[TraceQuery, TraceTables] | None = None
-        self._read_models: tuple[tuple[str, ...], ModelTables] | None = None
-        self._experiments: dict[View, pa.Table] = {}
+        self._data = ReadData(self.store)
 
     def close(self) -> None:
         """Close the connections of the store, as the end of a `with` statement does; later use opens new ones."""
@@ -323,11 +303,7 @@ class NotebookGenerator(Closing):
             SelectionError: the store cannot hold traces.
             StoreError: the store cannot be read.
         """
-        if not isinstance(self.store, ReadsGenAI):
-            raise SelectionError(f"{self.store.uri} holds no traces.", "Name another tracking URI.")
-        if self._read_traces is None or self._read_traces[0] != query:
-            self._read_traces = (query, self.store.read_traces(query))
-        return self._read_traces[1]
+        return self._data.traces(query)
 
     def load_traces(self, selection: Selection) -> Traces:
         """The selected traces as the cells of a notebook have them; spans are read when they are needed.
@@ -359,13 +335,7 @@ class NotebookGenerator(Closing):
 
     def digest_of(self, selection: Selection) -> str:
         """A digest of the data of the selected runs or traces, by which a change is recognized."""
-        if selection.traces is not None:
-            return self.read_traces(selection.traces).digest
-        models, traces = self._genai_of(selection)
-        of_runs = self.read(selection).digest
-        if not (models.models.num_rows or models.versions.num_rows or traces.traces.num_rows):
-            return of_runs
-        return combined_digest((of_runs, models.digest, traces.digest))
+        return self._data.digest(selection)
 
     def read(self, selection: Selection) -> RunTables:
         """Read the selected runs; the result is cached until another selection is read.
@@ -379,7 +349,7 @@ class NotebookGenerator(Closing):
         Raises:
             StoreError: the store cannot be read.
         """
-        return self._read_once(selection).tables
+        return self._data.runs(selection).tables
 
     def store_of(self, selection: Selection) -> TrackingStore:
         """The store whose metric histories have the keys that `read` returns for this selection.
@@ -390,15 +360,7 @@ class NotebookGenerator(Closing):
         Raises:
             StoreError: the store cannot be read.
         """
-        return self._read_once(selection).store
-
-    def _read_once(self, selection: Selection) -> _Read:
-        if self._read is None or self._read.run_ids != selection.run_ids:
-            stored, self._read_models = self.store.read(selection.run_ids), None
-            self._read = _Read(
-                selection.run_ids, stored, *in_series(self.store, stored, lambda: self._models_of(stored))
-            )
-        return self._read
+        return self._data.runs(selection).store
 
     def describe(
         self, selection: Selection, settings: StudySettings | None = None, *, inventory: Inventory | None = None
@@ -418,9 +380,7 @@ class NotebookGenerator(Closing):
             UnknownKey: the settings name a metric, param or tag that no run has.
             NoRunMatches: no run matches the baseline.
         """
-        tables = self.read(selection)
-        inventory = inventory or take_inventory(tables)
-        return fit_baseline(describe_study(tables, inventory, _merged(selection, settings)), tables)
+        return study_of(self._data, selection, settings, inventory)
 
     def plan(
         self,
@@ -465,19 +425,12 @@ class NotebookGenerator(Closing):
                 "Write the snapshot with --redact or --no-content, and omit both here.",
             )
         if selection.traces is not None:
-            inventory = self._count_traces(selection.traces)
-            study = describe_counts(inventory, table_of(EXPERIMENT_TAGS, ()), StudySettings())
-            masked = masked_columns({"traces": self.read_traces(selection.traces).traces})
+            described = describe_traces(self._data, selection.traces)
         elif engine is None:
-            masked = masked_keys(self.read(selection))
-            inventory = replace(take_inventory(self.read(selection)), genai=count_genai(*self._genai_of(selection)))
-            study = self.describe(selection, settings, inventory=inventory)
+            described = describe_runs(self._data, selection, settings)
         else:
             selection = replace(selection, engine=engine)
-            inventory, experiment_tags = self._count_by_engine(selection, engine)
-            masked = ()
-            merged = replace(_merged(selection, settings), baseline=None)
-            study = describe_counts(inventory, experiment_tags, merged)
+            described = describe_by_engine(self._data, selection, engine, settings)
         date = written or datetime.now().astimezone().date().isoformat()
         given = {
             "template": template,
@@ -488,14 +441,14 @@ class NotebookGenerator(Closing):
         return plan_notebook(
             kind,
             selection,
-            inventory,
-            study,
+            described.inventory,
+            described.study,
             title=title or default_title(selection),
             written=date,
             command=notebook_command(
                 selection, settings or StudySettings(), template=template, title=title, engine=engine, privacy=privacy
             ),
-            masked=masked,
+            masked=described.masked,
             privacy=privacy,
             given={name: value for name, value in given.items() if value},
         )
@@ -564,7 +517,7 @@ class NotebookGenerator(Closing):
         for file in (path, *page_paths(path, formats).values()):
             check_output(file, force=force)
         data = notebook_bytes(build_notebook(plan))
-        with self._hand_over(plan.selection, plan.selection.tracking_uri) as (variables, data_digest):
+        with hand_over(self._data, plan.selection, plan.selection.tracking_uri) as (variables, data_digest):
             return execute_notebook(
                 path,
                 edit=Edit(data),
@@ -625,7 +578,7 @@ class NotebookGenerator(Closing):
                 engine=engine if isinstance(engine, str) else None,
                 traces=TraceQuery.of(traces) if isinstance(traces, dict) else None,
             )
-        with self._hand_over(selection, named) as (variables, data_digest):
+        with hand_over(self._data, selection, named) as (variables, data_digest):
             return execute_notebook(
                 path,
                 edit=edit,
@@ -635,88 +588,6 @@ class NotebookGenerator(Closing):
                 data_digest=data_digest,
                 on_cell=on_cell,
             )
-
-    def _genai_of(self, selection: Selection) -> tuple[ModelTables, TraceTables]:
-        """The models and traces of the selected runs; empty if there are none. Both are cached, as in `read`."""
-        if not isinstance(self.store, ReadsGenAI) or not selection.run_ids:
-            return model_tables(), trace_tables()
-        tables = self.read(selection)
-        if not tables.run_ids:  # a query without runs would be one for all traces
-            return model_tables(), trace_tables()
-        traces = self.read_traces(traces_query(tables))
-        return self._models_of(tables), traces
-
-    def _models_of(self, tables: RunTables) -> ModelTables:
-        """The models of the runs that were read last, which are read once."""
-        if self._read_models is None or self._read_models[0] != tables.run_ids:
-            self._read_models = (tables.run_ids, read_models_of(self.store, tables))
-        return self._read_models[1]
-
-    @contextlib.contextmanager
-    def _hand_over(self, selection: Selection, named: str) -> Iterator[tuple[dict[str, str], str]]:
-        """Write a temporary snapshot for the kernel; yields its environment variables and a digest of the data.
-
-        named: the URI in the file.
-        """
-        import pyarrow as pa
-
-        from qualia_lab.notebook.artifact_runs import models_with_files, runs_with_artifacts
-        from qualia_lab.stores.snapshot.genai import GenAIChoice
-        from qualia_lab.stores.snapshot.hand_over import hand_over_runs
-
-        if selection.traces is not None:
-            traces_digest = self.read_traces(selection.traces).digest
-            with self._hand_over_traces(selection.traces, named) as variables:
-                yield variables, traces_digest
-            return
-        if selection.engine is not None or not selection.run_ids:
-            yield {}, ""  # an engine already has a snapshot; without runs the cells read the store
-            return
-        read = self._read_once(selection)
-        tables, data_digest = read.stored, self.digest_of(selection)  # the kernel splits metrics itself
-        del read
-        models, traces = self._genai_of(selection)
-        query = traces_query(tables)
-        genai = _with_spans_read(
-            GenAIChoice(
-                # Of these, evaluation datasets are saved, whose records are recognised in judged traces.
-                experiment_ids=query.experiment_ids if traces.assessments.num_rows else (),
-                run_ids=tables.run_ids,
-                traces=query,
-                trace_tables=traces,
-                model_tables=models,
-                files_of=models_with_files(models),
-            )
-        )
-        del models, traces
-        with hand_over_runs(
-            self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai
-        ) as variables:
-            del tables, genai
-            self._read = self._read_traces = self._read_models = None  # free the tables while the kernel runs
-            pa.default_memory_pool().release_unused()
-            yield variables, data_digest
-
-    @contextlib.contextmanager
-    def _hand_over_traces(self, query: TraceQuery, named: str) -> Iterator[dict[str, str]]:
-        """Write a temporary snapshot of traces for the kernel; yields its environment variables.
-
-        Of the spans it holds those that the cells read, with inputs and outputs of a few.
-        """
-        import pyarrow as pa
-
-        from qualia_lab.stores.snapshot.genai import GenAIChoice
-        from qualia_lab.stores.snapshot.hand_over import hand_over_runs
-        from qualia_lab.stores.trace_names import beside_traces
-
-        tables = self.read_traces(query)
-        runs, models = beside_traces(self.store, tables)
-        choice = _with_spans_read(GenAIChoice(traces=query, trace_tables=tables, model_tables=models, only_traces=True))
-        with hand_over_runs(self.store, runs, named=named, artifacts_of=(), genai=choice) as variables:
-            del tables, choice
-            self._read_traces = None  # free the tables while the kernel runs
-            pa.default_memory_pool().release_unused()
-            yield variables
 
     def export(self, path: Path, fmt: str = "html", *, code: bool = True, brief: bool = False) -> Path:
         """Export an executed notebook to a file next to it.
@@ -748,31 +619,7 @@ class NotebookGenerator(Closing):
         Returns:
             The experiments (schema.EXPERIMENT_LIST).
         """
-        cached = self._experiments.get(view)
-        if cached is None or (counted and cached.column("run_count").null_count):
-            cached = self.store.read_experiments(view) if counted else find_experiments(self.store, view)
-            self._experiments[view] = cached
-        return cached
-
-    def _count_traces(self, query: TraceQuery) -> Inventory:
-        """Count traces without their runs."""
-        tables = self.read_traces(query)
-        return replace(take_inventory(run_tables()), genai=count_genai(model_tables(), tables))
-
-    def _count_by_engine(self, selection: Selection, engine: str) -> tuple[Inventory, pa.Table]:
-        """Count with an engine, without reading the runs: the inventory, and the tags of the experiments."""
-        from qualia_lab.engines.open import check_engine, open_engine
-
-        check_engine(engine, self.tracking_uri)
-        with open_engine(
-            with_credentials(selection.tracking_uri).full,
-            engine,
-            experiments=selection.experiments,
-            filter=selection.query.filter,
-            run_ids=selection.run_ids if selection.needs_ids else None,
-        ) as opened:
-            inventory = opened.take_inventory(selection.run_ids)
-            return inventory, self.store.read(opened.run_of_each_experiment()).experiment_tags
+        return self._data.experiments(view, counted=counted)
 
 
 def default_output(selection: Selection) -> Path:
@@ -787,24 +634,3 @@ def check_output(path: Path, *, force: bool) -> None:
     check_writable(path)
     if path.exists() and not force:
         raise OutputExists(f"{path} already exists.", "Add --force to replace it, or choose another --output.")
-
-
-def _with_spans_read(choice: GenAIChoice) -> GenAIChoice:
-    """The choice with those spans that the cells of a notebook read, see `spans_read`."""
-    from qualia_lab.analysis.spans_read import spans_read
-
-    assert choice.trace_tables is not None
-    chosen = spans_read(choice.trace_tables)
-    return replace(choice, spans_of=chosen.whole, few_inputs_of=chosen.inputs, bare_spans_of=chosen.bare)
-
-
-def _merged(selection: Selection, settings: StudySettings | None) -> StudySettings:
-    """Merge all settings; the metric that the runs are ranked by is primary, unless another one is given."""
-    given, ranked = settings or StudySettings(), settings_from_arguments(metric=selection.conditions.by)
-    given = replace(
-        given,
-        metric=given.metric or ranked.metric,
-        better={**ranked.better, **given.better},
-        chosen_by=selection.conditions.as_data(),
-    )
-    return merge_settings(given, read_settings().study)

@@ -14,6 +14,7 @@ from mlflow.types.schema import Array, ColSpec, Map, Object, ParamSchema, ParamS
 
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.analysis.model_files import ModelFile, read_model_file
+from qualia_lab.handing_over import hand_over
 from qualia_lab.runs.listed_models import listed_models
 from qualia_lab.runs.model_files import model_files
 from qualia_lab.stores.snapshot.hand_over import NAMED_VARIABLE, SNAPSHOT_VARIABLE
@@ -255,7 +256,7 @@ def test_a_notebook_of_a_server_has_the_cards_without_the_server(server, logged,
     """The kernel has no store: the files go to it with the runs."""
     with NotebookGenerator(server) as generator, pytest.MonkeyPatch.context() as patch:
         selection = generator.select()
-        with generator._hand_over(selection, server) as (variables, _):
+        with hand_over(generator._data, selection, server) as (variables, _):
             for name in (SNAPSHOT_VARIABLE, NAMED_VARIABLE):
                 patch.setenv(name, variables[name])
             models = load_runs(server, selection.run_ids).models
@@ -285,7 +286,7 @@ def test_models_are_read_once_for_the_plan_and_the_kernel(logged):
             lambda *args, **given: reads.append(given) or read_models(*args, **given),
         )
         plan = generator.plan(generator.select())
-        with generator._hand_over(plan.selection, plan.selection.tracking_uri):
+        with hand_over(generator._data, plan.selection, plan.selection.tracking_uri):
             assert len(reads) == 1
 
 

@@ -38,7 +38,7 @@ def plan(snapshot, *, metric=None, **choice):
     result = generator.plan(
         generator.select(**choice), settings=settings_from_arguments(metric=metric), engine="duckdb"
     )
-    assert generator._read is None  # no run was read
+    assert generator._data._runs is None  # no run was read
     return result
 
 

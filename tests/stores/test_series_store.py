@@ -216,12 +216,10 @@ def test_the_kernel_of_a_notebook_splits_as_the_command_does(known):
     with NotebookGenerator(known.uri) as generator:
         selection = generator.select(experiments=["two models"], by="error:min", top=4)
         tables = generator.read(selection)
-        read_once = generator._read_once(selection)
+        stored = generator._data.runs(selection).stored
         genai = GenAIChoice(run_ids=selection.run_ids, traces=TraceQuery(run_ids=selection.run_ids))
         with (
-            hand_over_runs(
-                generator.store, read_once.stored, named=known.uri, artifacts_of=(), genai=genai
-            ) as variables,
+            hand_over_runs(generator.store, stored, named=known.uri, artifacts_of=(), genai=genai) as variables,
             mock.patch.dict(os.environ, variables),
         ):
             store, handed_over = read_runs(known.uri, selection.run_ids, DEFAULT_RULES)
