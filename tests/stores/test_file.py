@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from qualia_lab import schema
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.selection import Query
-from qualia_lab.stores.file import store as file_store
+from qualia_lab.stores.file import metric_files
 from qualia_lab.stores.file.mlruns import _parsed_yaml, flat_yaml
 from qualia_lab.stores.file.points import latest_points, normalized, parse_files, parse_point
 from qualia_lab.stores.file.store import FileStore, path_of_uri
@@ -304,7 +304,7 @@ def test_history_streams_in_batches(small):
 def test_a_huge_metric_file_read_in_chunks_gives_the_same_points(small, monkeypatch):
     write(small / "1" / RUN / "metrics" / "loss", "".join(f"{n} 1.5 {n}\n" for n in range(90_000)) + "9 half")
     whole = [list(FileStore(small).read_metric_history([RUN])), FileStore(small).read([RUN])]
-    monkeypatch.setattr(file_store, "_MAX_METRIC_BYTES", 1000)
+    monkeypatch.setattr(metric_files, "_MAX_METRIC_BYTES", 1000)
     pieces = [list(FileStore(small).read_metric_history([RUN])), FileStore(small).read([RUN])]
     assert whole == pieces
     assert list(problems(pieces[1])) == [f"{RUN}: metric loss"]
