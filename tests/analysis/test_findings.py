@@ -441,6 +441,22 @@ def test_a_lucky_point_long_before_the_end_is_no_plateau_yet():
     assert 110 <= finding.steps[0] <= 260  # at step 110 the level is within 0.07 of its last one
 
 
+def test_metrics_without_a_direction_leave_plateaus_of_others_as_they_are():
+    rng = np.random.default_rng(0)
+    loss = np.linspace(1, 0.3, 320) + rng.normal(0, 0.03, 320)
+    loss[120] = loss.min() - 0.01
+    for huge in (1.7e18, 1e300):  # a time in nanoseconds
+        rows = [
+            {"run_id": run, "key": key, "step": step, "timestamp": step, "value": float(value)}
+            for run in "ab"
+            for key, values in (("at", np.full(320, huge)), ("val_loss", loss))
+            for step, value in enumerate(values)
+        ]
+        batches = table_of(schema.METRIC_HISTORY, rows).to_batches()
+        facts = summarise(batches, ("a", "b"), ("at", "val_loss"), {"val_loss": False})
+        assert (facts.reached_step[facts.key == 1] > 280).all()
+
+
 def test_a_loss_near_zero_that_still_improves_by_a_tenth_is_not_a_plateau():
     early = 2.3 * np.exp(-np.arange(20) / 4) + 0.0201
     assert not findings_of(

@@ -204,7 +204,9 @@ def _stays_near(
     history, points = _owners(begins, len(cost))
     size = np.maximum(1, points // BLOCKS)
     span = np.where(facts["high"] > facts["low"], facts["high"] - facts["low"], 1.0)
-    sums = np.r_[0.0, np.cumsum(np.where(np.isfinite(cost), (cost - best[history]) / span[history], 1.0))]
+    # From 0 to 1: one sum serves all histories, and a metric without a direction would take its digits.
+    scaled = np.where(np.isfinite(cost), np.fmin(np.fmax((cost - best[history]) / span[history], 0.0), 1.0), 1.0)
+    sums = np.r_[0.0, np.cumsum(scaled)]
     index = np.arange(len(cost))
     until = np.minimum(index + size[history], (begins + points)[history])
     levels = sign[:, None] * facts["blocks"]
