@@ -24,6 +24,7 @@ from .cli.command import QUALIA, run_here
 from .known_truth import SD, write_known_truth
 from .planted import curves, rare_rules, sweeps, typical_stores
 from .second_truth import write_second_truth
+from .stores.empty import new_client
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -341,6 +342,21 @@ def test_the_command_prints_the_same_findings_and_fails_on_forbidden_ones(known,
         QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--fail-on", "spikes", cwd=tmp_path
     )
     assert done.returncode == 0
+
+
+def test_a_run_in_another_unit_is_not_left_out_silently(tmp_path):
+    client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.create_experiment("units")
+    for place, value in enumerate((0.81, 0.83, 0.84, 84.5)):
+        run = client.create_run(experiment, run_name=f"run-{place}").info
+        client.log_param(run.run_id, "lr", place)
+        client.log_metric(run.run_id, "val_acc", value)
+        client.set_terminated(run.run_id)
+    args = (QUALIA, "findings", "--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    said = run_here(*args, cwd=tmp_path).stdout
+    assert said.startswith("run-2 (lr=2) has the best val_acc, 0.84") and "run-3, 84.5" in said
+    said = run_here(*args, "--set", "mixed_units=off", cwd=tmp_path).stdout
+    assert said.startswith("run-3 (lr=3) has the best val_acc, 84.5")
 
 
 def test_project_thresholds_are_written_into_new_notebooks(known, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -168,7 +168,9 @@ def _examine_runs(
 
     selection = generator.choose(conditions, settings)
     tables = generator.read(selection)
-    runs = Runs(generator.store_of(selection), tables, generator.describe(selection, settings))
+    # The study leaves out what a rule reports: not without the rule.
+    study = generator.describe(selection, replace(settings, findings=thresholds))
+    runs = Runs(generator.store_of(selection), tables, study)
     findings, headline = runs.find(thresholds), runs.headline(**thresholds).headline
     of = counted(tables.runs.num_rows, "run")
 
