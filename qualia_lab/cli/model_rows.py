@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.console_table import Column
 from qualia_lab.counts import and_more
-from qualia_lab.escaping import one_line
+from qualia_lab.escaping import for_shell, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,11 +155,13 @@ def ranked(rows: Sequence[dict[str, Any]], by: str) -> tuple[str, list[dict[str,
     shown = [one_line(title, 100) for title in titles]
     if len(titles) > 1:
         message = f"{one_line(metric, 100)} was measured on {len(titles)} datasets: {and_more(shown, 5)}."
-        raise FilterError(message, f"Name one of them: --by '{shown[0]}'.", text=by)
+        raise FilterError(message, f"Name one of them: --by {for_shell(titles[0])}", text=by)
     better = better or direction_of(keys[titles[0]], read_settings().study)[0]
     if better is None:
         message = f"Whether more of {shown[0]} is better cannot be told from its name."
-        raise FilterError(message, f"Use --by '{shown[0]}:max' or --by '{shown[0]}:min'.", text=by)
+        raise FilterError(
+            message, f"Use --by {for_shell(f'{titles[0]}:max')} or --by {for_shell(f'{titles[0]}:min')}", text=by
+        )
     sign = -1 if better == "higher" else 1
 
     def order(row: Mapping[str, Any]) -> tuple[int, float]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shlex
 import shutil
 import sqlite3
 import unicodedata
@@ -18,6 +19,7 @@ from mlflow import MlflowClient
 from qualia_lab import schema
 from qualia_lab.cli import model_rows, trace_rows
 from qualia_lab.cli.trace_tree import show_trace
+from qualia_lab.errors import FilterError
 from qualia_lab.genai_tables import model_tables, trace_tables
 from qualia_lab.stores import open as opening
 from tests.cli.command import QUALIA, run_here
@@ -210,6 +212,16 @@ def test_models_are_ranked_by_a_metric_on_one_dataset(store, ids):
     ):
         refused = qualia("models", "--by", by, cwd=store)
         assert refused.returncode != 0 and said in refused.stderr, by
+
+
+def test_a_metric_in_a_command_that_is_advised_is_one_word_of_a_shell():
+    title = "it's; touch $(echo x)"
+    points = [{"key": title, "dataset_name": name, "dataset_digest": None, "value": 0.5} for name in ("a b", "c")]
+    for metrics in (points, points[:1]):
+        with pytest.raises(FilterError) as refused:
+            model_rows.ranked([{"metrics": metrics}], title)
+        advised = shlex.split(refused.value.hint.partition("Use ")[2] or refused.value.hint.partition(": ")[2])
+        assert advised[:2] == ["--by", f"{title} (a b)" + (":max" if len(metrics) == 1 else "")]
 
 
 def test_the_table_of_models_has_a_column_per_metric_and_dataset(store, ids):
