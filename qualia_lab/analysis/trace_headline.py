@@ -62,5 +62,13 @@ def failed_of(summary: TraceSummary) -> str:
     ending = f"{unfinished}." if summary.unfinished else "."
     if not summary.failed:
         return f"{none_of(summary.traces, 'trace')} failed{ending}"
-    share = number(round(100 * summary.failed / summary.traces, 1))
-    return f"{summary.failed:,} of {counted(summary.traces, 'trace')} failed ({share} %){ending}"
+    share = _percent(summary.failed, summary.traces)
+    return f"{summary.failed:,} of {counted(summary.traces, 'trace')} failed ({share}){ending}"
+
+
+def _percent(part: int, whole: int) -> str:
+    """`5.8 %`; some are never `0 %`, and all but some never `100 %`."""
+    share = round(100 * part / whole, 1)
+    if 0 < part < whole and share in (0, 100):
+        return "under 0.1 %" if share == 0 else "over 99.9 %"
+    return f"{number(share)} %"

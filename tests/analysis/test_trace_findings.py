@@ -13,7 +13,7 @@ from qualia_lab.analysis.evaluations import evaluations_of
 from qualia_lab.analysis.findings.finding import Finding
 from qualia_lab.analysis.spans_read import spans_read
 from qualia_lab.analysis.trace_events import SeenTraces, first_trace_events, see_traces, trace_events_between
-from qualia_lab.analysis.trace_headline import headline_of_traces
+from qualia_lab.analysis.trace_headline import failed_of, headline_of_traces
 from qualia_lab.analysis.trace_summary import summarise_traces
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.runs import trace_findings
@@ -52,6 +52,15 @@ def test_the_headline_says_how_many_failed_what_went_wrong_and_what_to_do():
     assert lines[-1] == "Next: Find what was changed at that time, and read the first traces that failed."
     headline = traces.headline().headline
     assert [(one.what, one.value) for one in headline.numbers] == [("failed", 40), ("traces", 200)]
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [(1, "1 of 3,000 traces failed (under 0.1 %)."), (2_999, "(over 99.9 %)."), (3_000, "(100 %)."), (75, "(2.5 %).")],
+)
+def test_a_share_is_not_rounded_to_none_or_all(failed, said):
+    traces = traces_of([row(f"tr-{i}", state="ERROR" if i < failed else "OK") for i in range(3_000)]).traces
+    assert failed_of(summarise_traces(traces)).endswith(said)
 
 
 def test_findings_name_their_traces_and_the_sections_of_the_notebook():
