@@ -58,6 +58,7 @@ LONGEST = (
     *("test_docs.py", "test_spark.py", "test_speed.py", "test_jupyterlab.py", "test_snapshot.py", "test_mlflow2.py"),
     *("test_trace_notebooks.py", "test_notebooks.py", "test_curve_budget.py", "test_files_are_whole.py"),
     *("test_pipeline.py", "test_planted.py", "test_memory.py", "test_concurrent_writers.py", "test_choosing.py"),
+    *("test_questions.py", "test_refresh_interrupted.py", "test_page.py"),
     *("test_sql.py", "test_engines.py", "test_packaging.py", "test_watch.py", "test_figure.py", "test_adbc.py"),
     *("test_no_other_connection.py", "test_evaluations_of_runs.py", "test_meaning.py", "test_sql_genai.py"),
     *("test_interrupted.py", "test_only_reads.py", "test_templates.py", "test_same_everywhere.py", "test_demo.py"),
