@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     ReadHistory = Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
 
 
+KEPT = "evidence for findings"
+_MOST_KEPT = 100_000  # histories: 25 MB, and 32 MB of points at most
+
+
+def evidence_for_findings(loaded: Loaded) -> Evidence:
+    """Collect what the rules need with the usual thresholds, and keep it for the findings, which come soon after."""
+    evidence = take_evidence(loaded, {}, None)
+    if len(evidence.series.run) <= _MOST_KEPT:
+        loaded.answers[KEPT] = evidence
+    return evidence
+
+
 def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ...] | None) -> Evidence:
     """Collect what the rules need from these runs.
 
@@ -32,8 +44,11 @@ def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ..
     limits = {
         name: getattr(chosen[rule], name)
         for rule, name in (("diverged", "growth"), ("spikes", "deviations"))
-        if rule in chosen
+        if rule in chosen and getattr(chosen[rule], name) != getattr(type(chosen[rule]), name)
     }
+    if keys is None and not limits and KEPT in loaded.answers:
+        kept: Evidence = loaded.answers[KEPT]
+        return kept
     problems = rows_with(loaded.tables.problems, "subject", [UNREAD_HISTORIES]).column("reason").to_pylist()
     unread = next(iter(problems), "")
 

@@ -9,7 +9,7 @@ from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.analysis.headline import headline_of
 from qualia_lab.collection import collection_paused
 from qualia_lab.runs.answers import answers
-from qualia_lab.runs.evidence import take_evidence
+from qualia_lab.runs.evidence import KEPT, take_evidence
 from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import statuses_of
 
@@ -43,6 +43,7 @@ def find(loaded: Loaded, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
 def _find(loaded: Loaded, chosen: Mapping[str, Any]) -> tuple[Finding, ...]:
     evidence = take_evidence(loaded, chosen, None)
     findings = find_findings(evidence, chosen)
+    loaded.answers.pop(KEPT, None)  # it is large, and what follows needs only what is cached below
     # Tables, charts and the headline then do not read the histories and compare the configurations again.
     if loaded.answers.setdefault("diverged", evidence.diverged) == evidence.diverged:
         loaded.answers.setdefault("answers", evidence.answers)

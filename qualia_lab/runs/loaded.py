@@ -18,7 +18,7 @@ from qualia_lab.errors import NothingToCompare, UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.names import distinct_names
 from qualia_lab.runs.artifact_files import ArtifactFiles
-from qualia_lab.runs.evidence import take_evidence
+from qualia_lab.runs.evidence import evidence_for_findings
 from qualia_lab.runs.labels import labels_of
 from qualia_lab.runs.last_histories import LastHistories
 from qualia_lab.runs.leading import leading_first
@@ -168,7 +168,7 @@ class Loaded:
     @property
     def diverged(self) -> Mapping[str, str]:
         """The runs whose training diverged, each with its reason; they are left out of means and never the best."""
-        return self.once("diverged", lambda: take_evidence(self, {}, None).diverged)
+        return self.once("diverged", lambda: evidence_for_findings(self).diverged)
 
     @property
     def left_out(self) -> Mapping[str, str]:
