@@ -46,7 +46,7 @@ _TRUNCATED = f"only the first {MAX_FILES:,} files and {MAX_DEPTH} levels of fold
 
 
 class ArtifactServer(Protocol):
-    """A tracking server that lists and serves artifacts; implemented by HttpStore."""
+    """A tracking server that lists and serves artifacts; implemented in stores/http/artifacts.py."""
 
     def list_artifacts(self, run_id: str, path: str) -> Iterator[dict[str, Any]]:
         """The entries of one folder as MLflow's `{path, is_dir, file_size}`."""

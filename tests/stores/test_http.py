@@ -23,7 +23,9 @@ from qualia_lab.errors import (
     StoreUnreadable,
 )
 from qualia_lab.selection import Query
+from qualia_lab.stores.http import experiments as http_experiments
 from qualia_lab.stores.http import history as http_history
+from qualia_lab.stores.http import runs as http_runs
 from qualia_lab.stores.http import store as http_store
 from qualia_lab.stores.http.credentials import find_access
 from qualia_lab.stores.http.rest import RequestRejected
@@ -78,9 +80,12 @@ def test_a_history_above_the_limit_of_one_response_is_complete(mlflow_server, mo
 def test_small_pages_and_batches_return_the_same(mlflow_server, monkeypatch):
     everything = open_store(mlflow_server).read_runs(Query(view="all"))
     for module, name in [
-        (http_store, "_PAGE_SIZE"),
-        (http_store, "_EXPERIMENTS_PER_REQUEST"),
-        (http_store, "_RUNS_PER_REQUEST"),
+        (http_experiments, "_PAGE_SIZE"),
+        (http_runs, "PAGE_SIZE"),
+        (http_store, "PAGE_SIZE"),
+        (http_runs, "EXPERIMENTS_PER_REQUEST"),
+        (http_store, "EXPERIMENTS_PER_REQUEST"),
+        (http_runs, "_RUNS_PER_REQUEST"),
         (http_history, "_RUNS_PER_REQUEST"),
     ]:
         monkeypatch.setattr(module, name, 2)

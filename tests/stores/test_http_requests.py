@@ -13,8 +13,8 @@ from benchmarks.stores import Size, fill_sqlite
 from qualia_lab.explorer import ArtifactExplorer
 from qualia_lab.generator import NotebookGenerator
 from qualia_lab.selection import Query
+from qualia_lab.stores.http import experiments as http_experiments
 from qualia_lab.stores.http import search_page
-from qualia_lab.stores.http import store as http_store
 from qualia_lab.stores.http.search_page import SearchPage, merge_pages
 from qualia_lab.stores.open import open_store
 from tests import servers
@@ -132,7 +132,7 @@ def test_cached_search_results_expire(proxy, monkeypatch):
     store = open_store(proxy.uri)
     run_ids = ids(store)
     monkeypatch.setattr(search_page, "FRESH_SECONDS", 0.05)
-    monkeypatch.setattr(http_store, "FRESH_SECONDS", 0.05)
+    monkeypatch.setattr(http_experiments, "FRESH_SECONDS", 0.05)
     time.sleep(0.1)
     proxy.requests.clear()
     store.read(run_ids)

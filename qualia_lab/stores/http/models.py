@@ -12,7 +12,7 @@ from qualia_lab import schema
 from qualia_lab.errors import StoreError
 from qualia_lab.genai_tables import ModelTables
 from qualia_lab.stores.genai_rows import GenAIRows, order_of_points
-from qualia_lab.stores.http.endpoints import API2, PAGES2, is_absent
+from qualia_lab.stores.http.endpoints import API2, is_absent
 from qualia_lab.stores.http.history import batches_of
 from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected
@@ -25,7 +25,6 @@ from qualia_lab.stores.values import integer, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
@@ -207,33 +206,6 @@ class ServerModels:
 
     def _registry(self, endpoint: str, field: str) -> Iterator[Json]:
         return read_pages(self._client, "GET", f"{API2}/{endpoint}", {"max_results": _PER_PAGE}, field)
-
-
-class ModelArtifacts:
-    """The artifacts of logged models, which a server lists and serves by endpoints of their own."""
-
-    def __init__(self, client: RestClient, fail_fast: Callable[[], AbstractContextManager[None]]) -> None:
-        """Remember how to ask.
-
-        Args:
-            client: sends the requests.
-            fail_fast: around a request; raises at once if artifacts could not be reached shortly before.
-        """
-        self._client = client
-        self._fail_fast = fail_fast
-
-    def list_artifacts(self, model_id: str, path: str) -> Iterator[Json]:
-        """The entries of one folder as MLflow's `{path, is_dir, file_size}`."""
-        endpoint = f"{API2}/logged-models/{model_id}/artifacts/directories"
-        parameters = {"artifact_directory_path": path} if path else {}
-        with self._fail_fast():
-            yield from read_pages(self._client, "GET", endpoint, parameters, "files")
-
-    def read_artifact(self, model_id: str, path: str, limit: int, seconds: float) -> bytes:
-        """The first `limit` bytes of one file."""
-        endpoint, parameters = f"{PAGES2}/logged-models/{model_id}/artifacts/files", [("artifact_file_path", path)]
-        with self._fail_fast():
-            return self._client.fetch("GET", endpoint, parameters=parameters, limit=limit, seconds=seconds)[:limit]
 
 
 def _outputs(run: Json) -> Iterator[tuple[str, int | None]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab import schema
 from qualia_lab.closing import Closing
 from qualia_lab.counts import counted
-from qualia_lab.errors import StoreError, StoreUnreachable, StoreUnreadable
-from qualia_lab.escaping import one_line
+from qualia_lab.errors import StoreError
+from qualia_lab.stores.http.artifacts import ServerArtifacts
 from qualia_lab.stores.http.changes import Changes
 from qualia_lab.stores.http.counts import count_runs
 from qualia_lab.stores.http.endpoints import is_absent
 from qualia_lab.stores.http.evaluation import read_evaluation_datasets
-from qualia_lab.stores.http.history import API, Histories, batches_of
+from qualia_lab.stores.http.experiments import VIEW_TYPES, ServerExperiments
+from qualia_lab.stores.http.history import Histories, batches_of
 from qualia_lab.stores.http.history_cache import open_cache
-from qualia_lab.stores.http.models import ModelArtifacts, ServerModels, search_models
-from qualia_lab.stores.http.pages import read_pages
+from qualia_lab.stores.http.models import ServerModels, search_models
 from qualia_lab.stores.http.rest import RequestRejected, RestClient
 from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, run_id_of
-from qualia_lab.stores.http.search_page import FRESH_SECONDS, SearchPage, SearchResultCache, merge_pages
+from qualia_lab.stores.http.runs import EXPERIMENTS_PER_REQUEST, PAGE_SIZE, RUN_ID, ServerRuns, concurrent_batches
+from qualia_lab.stores.http.search_page import SearchPage, SearchResultCache, merge_pages
 from qualia_lab.stores.http.spans import ServerSpans
 from qualia_lab.stores.http.traces import ServerTraces
 from qualia_lab.stores.limits import Budget
-from qualia_lab.stores.model_sources import is_model_id
 from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.rows import Rows, latest_first
@@ -36,7 +34,7 @@ from qualia_lab.tables import table_of
 from qualia_lab.times import possible_runs, with_possible_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -49,13 +47,6 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
     Json = dict[str, Any]
-    Take = Callable[[list[Json]], object]
-
-_VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
-_PAGE_SIZE = 1000
-_EXPERIMENTS_PER_REQUEST = 100
-_RUNS_PER_REQUEST = 100
 
 
 @dataclass(frozen=True)
@@ -88,29 +79,30 @@ class HttpStore(Closing):
     def __init__(self, uri: TrackingUri) -> None:
         self.uri = uri.safe
         self._client = RestClient(uri)
-        self._is_databricks = uri.full.partition(":")[0] == "databricks"
+        is_databricks = uri.full.partition(":")[0] == "databricks"
+        self._experiments = ServerExperiments(self._client, is_databricks=is_databricks)
+        self._runs = ServerRuns(self._client)
+        self._artifacts = ServerArtifacts(self._client)
         self._histories = Histories(
             self._client,
             open_cache(f"{uri.safe} {self._client.access.base}"),
-            find=lambda run_ids, take: self._find(run_ids, list(self._experiments("all")), take),
-            in_bulk=not self._is_databricks,
+            find=lambda run_ids, take: self._runs.find(run_ids, list(self._experiments.of_view("all")), take),
+            in_bulk=not is_databricks,
         )
         self._traces = ServerTraces(self._client)
         self._spans = ServerSpans(self._client)
         self._changes = Changes(
-            lambda: self._experiments("active"),
-            lambda ids, question: self._search(ids, "active", question[0], [question[1]], limit=question[2]),
+            lambda: self._experiments.of_view("active"),
+            lambda ids, question: self._runs.search(ids, "active", question[0], [question[1]], limit=question[2]),
             self._traces.latest,
         )
         self._recent_pages = SearchResultCache()
-        self._recent_experiments: tuple[float, dict[str, Json]] = (-FRESH_SECONDS, {})
-        self._artifacts_unreachable: tuple[float, StoreUnreachable | None] = (0.0, None)
         self._without_id = 0  # the number of runs without an id in the last search, for the read that follows
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """Experiments with run counts and last activity, latest activity first."""
-        experiments = self._experiments(view)
-        counts = count_runs(self._client, _concurrent_batches(list(experiments)), _VIEWS[view])
+        experiments = self._experiments.of_view(view)
+        counts = count_runs(self._client, concurrent_batches(list(experiments)), VIEW_TYPES[view])
         rows, ignored = [], Rows()
         for experiment_id, experiment in experiments.items():
             count, last = counts[experiment_id]
@@ -122,12 +114,12 @@ class HttpStore(Closing):
         """See ListsWithoutCounts."""
         ignored = Rows()
         return table_of(
-            schema.EXPERIMENT_LIST, [experiment_row(item, ignored) for item in self._experiments(view).values()]
+            schema.EXPERIMENT_LIST, [experiment_row(item, ignored) for item in self._experiments.of_view(view).values()]
         )
 
     def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
         """The tags of these experiments (schema.EXPERIMENT_TAGS)."""
-        rows, listed = Rows(), self._experiments("all")
+        rows, listed = Rows(), self._experiments.of_view("all")
         for experiment_id in dict.fromkeys(experiment_ids):
             if experiment_id in listed:
                 add_experiment(listed[experiment_id], rows)
@@ -173,7 +165,7 @@ class HttpStore(Closing):
         known: dict[str, Json] = {}
         if needs_experiments or query.run_ids or not query.experiment_ids:
             is_active = query.view == "active" and not query.run_ids and not query.experiment_ids
-            known = self._experiments("active" if is_active else "all")
+            known = self._experiments.of_view("active" if is_active else "all")
         rows = Rows()
         if needs_experiments:
             for experiment in known.values():
@@ -203,9 +195,9 @@ class HttpStore(Closing):
         pages = self._recent_pages.take(run_ids)
         cached = {run_id for page in pages for run_id in page.run_ids}
         others = [run_id for run_id in run_ids if run_id not in cached]
-        listed = self._take_recent_experiments()
+        listed = self._experiments.take_recent()
         if others:
-            listed = self._experiments("all")
+            listed = self._experiments.of_view("all")
             new_pages, missing = self._find_pages(others, list(listed))
             pages += new_pages
             for run_id in dict.fromkeys(others):
@@ -214,7 +206,7 @@ class HttpStore(Closing):
         page = merge_pages(pages).for_runs(run_ids)
         experiment_ids = list(dict.fromkeys(map(str, page.tables["runs"].column("experiment_id").to_pylist())))
         if not others and not listed.keys() >= set(experiment_ids):
-            listed = self._experiments("all")
+            listed = self._experiments.of_view("all")
         known = [experiment_id for experiment_id in experiment_ids if experiment_id in listed]
         for experiment_id in known:
             add_experiment(listed[experiment_id], rows)
@@ -228,37 +220,13 @@ class HttpStore(Closing):
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Every recorded point of these metrics, in batches; histories of ended runs may come from the cache."""
-        yield from self._histories.read([run_id for run_id in run_ids if _RUN_ID.match(run_id)], keys)
+        yield from self._histories.read([run_id for run_id in run_ids if RUN_ID.match(run_id)], keys)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """The artifacts of this run or logged model, listed and served by the server."""
         from qualia_lab.stores.artifact_places import artifact_place
 
-        server = ModelArtifacts(self._client, self._fail_fast) if is_model_id(run_id) else self
-        return artifact_place(run_id, artifact_uri, http=server)
-
-    def list_artifacts(self, run_id: str, path: str) -> Iterator[Json]:
-        """The entries of one folder of a run's artifacts as MLflow's `{path, is_dir, file_size}`."""
-        parameters = [("run_id", run_id), *([("path", path)] if path else [])]
-        with self._fail_fast():
-            yield from read_pages(self._client, "GET", f"{API}/artifacts/list", dict(parameters), "files")
-
-    def read_artifact(self, run_id: str, path: str, limit: int, seconds: float) -> bytes:
-        """The first `limit` bytes of one artifact of a run."""
-        parameters = [("run_uuid", run_id), ("path", path)]
-        return self._client.fetch("GET", "/get-artifact", parameters=parameters, limit=limit, seconds=seconds)[:limit]
-
-    @contextmanager
-    def _fail_fast(self) -> Iterator[None]:
-        """For 60 s after artifacts were not reached, raise StoreUnreachable at once instead of sending a request."""
-        when, error = self._artifacts_unreachable
-        if error is not None and time.monotonic() - when < FRESH_SECONDS:
-            raise StoreUnreachable(error.message, error.hint)  # a new one: a traceback grows each time it is raised
-        try:
-            yield
-        except StoreUnreachable as unreachable:
-            self._artifacts_unreachable = (time.monotonic(), unreachable)
-            raise
+        return artifact_place(run_id, artifact_uri, http=self._artifacts.of(run_id))
 
     def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
         """See TrackingStore. Most times it reads only the runs that have not ended."""
@@ -268,54 +236,6 @@ class HttpStore(Closing):
         """Close the connections."""
         self._client.close()
 
-    # Requests
-
-    def _experiments(self, view: View) -> dict[str, Json]:
-        """The experiments of a view as {id: MLflow's JSON}."""
-        body = {"max_results": _PAGE_SIZE, "view_type": _VIEWS[view]}
-        experiments = {
-            str(item["experiment_id"]): item
-            for item in read_pages(self._client, "POST", f"{API}/experiments/search", body, "experiments")
-            if item.get("experiment_id") is not None
-        }
-        if not experiments and not self._is_databricks:
-            self._check_that_it_is_mlflow()
-        self._recent_experiments = (time.monotonic(), experiments)
-        return experiments
-
-    def _take_recent_experiments(self) -> dict[str, Json]:
-        """The experiments of the last request if it was recent; they are returned once, then {}."""
-        (since, experiments), self._recent_experiments = self._recent_experiments, (-FRESH_SECONDS, {})
-        return experiments if time.monotonic() - since < FRESH_SECONDS else {}
-
-    def _check_that_it_is_mlflow(self) -> None:
-        """Raise StoreUnreadable for a server that is not MLflow and responds `{}` to every request."""
-        version = self._client.fetch("GET", "/version", limit=100)
-        if not re.match(rb"\d+\.\d", version):
-            raise StoreUnreadable(
-                f"{self.uri} lists no experiment, and does not answer as MLflow does.",
-                "Check that the address is that of an MLflow tracking server.",
-            )
-
-    def _search(
-        self,
-        experiment_ids: Sequence[str],
-        view: View,
-        condition: str = "",
-        order_by: Sequence[str] = (),
-        *,
-        limit: int | None = None,
-        budget: Budget | None = None,
-    ) -> Iterator[Json]:
-        """The runs of some experiments, up to the limit."""
-        page_size = _PAGE_SIZE if limit is None else min(_PAGE_SIZE, limit)
-        body: Json = {"experiment_ids": list(experiment_ids), "run_view_type": _VIEWS[view], "max_results": page_size}
-        if condition:
-            body["filter"] = condition
-        if order_by:
-            body["order_by"] = list(order_by)
-        yield from islice(read_pages(self._client, "POST", f"{API}/runs/search", body, "runs", budget=budget), limit)
-
     def _search_all(
         self, experiment_ids: Sequence[str], view: View, condition: str, order_by: Sequence[str], limit: int | None
     ) -> list[SearchPage]:
@@ -324,11 +244,11 @@ class HttpStore(Closing):
 
         def search(batch: list[str]) -> list[SearchPage]:
             # Each page is converted to columns before the next is requested: as JSON, runs take ten times the memory.
-            runs = self._search(batch, view, condition, order_by, limit=limit, budget=budget)
-            return [self._to_page(page) for page in iter(lambda: list(islice(runs, _PAGE_SIZE)), [])]
+            runs = self._runs.search(batch, view, condition, order_by, limit=limit, budget=budget)
+            return [self._to_page(page) for page in iter(lambda: list(islice(runs, PAGE_SIZE)), [])]
 
         ids = list(experiment_ids)
-        batches = _concurrent_batches(ids) if limit is None else batches_of(ids, _EXPERIMENTS_PER_REQUEST)
+        batches = concurrent_batches(ids) if limit is None else batches_of(ids, EXPERIMENTS_PER_REQUEST)
         return [page for pages in in_parallel(search, batches, 4) for page in pages]
 
     def _to_page(self, runs: list[Json]) -> SearchPage:
@@ -338,68 +258,8 @@ class HttpStore(Closing):
     def _find_pages(self, run_ids: Sequence[str], experiment_ids: list[str]) -> tuple[list[SearchPage], dict[str, str]]:
         """The runs with these ids, in any order, and the reasons why others are missing."""
         pages: list[SearchPage] = []
-        missing = self._find(run_ids, experiment_ids, lambda runs: pages.append(self._to_page(runs)))
+        missing = self._runs.find(run_ids, experiment_ids, lambda runs: pages.append(self._to_page(runs)))
         return pages, missing
-
-    def _find(self, run_ids: Sequence[str], experiment_ids: list[str], take: Take) -> dict[str, str]:
-        """Find runs by id.
-
-        Args:
-            run_ids: the runs.
-            experiment_ids: the ids of all experiments of the server.
-            take: called with batches of the runs as MLflow's JSON, in any order and from any thread.
-
-        Returns:
-            {run id: the reason why it is missing}.
-        """
-        wanted = list(dict.fromkeys(run_ids))
-        missing = {run_id: "this is not a run id" for run_id in wanted if not _RUN_ID.match(run_id)}
-        found = self._search_by_id([run_id for run_id in wanted if run_id not in missing], experiment_ids, take)
-        others = [run_id for run_id in wanted if run_id not in found and run_id not in missing]
-        batch: list[Json] = []
-        for run_id, run_or_reason in zip(others, in_parallel(self._get_run, others), strict=True):
-            if isinstance(run_or_reason, dict):
-                batch.append(run_or_reason)
-            else:
-                missing[run_id] = run_or_reason
-            if len(batch) == _PAGE_SIZE:
-                take(batch)
-                batch = []
-        take(batch)
-        return missing
-
-    def _search_by_id(self, run_ids: list[str], experiment_ids: list[str], take: Take) -> set[str]:
-        """Find runs by a search over all experiments, far faster than one request per run; the ids that were found."""
-        if len(experiment_ids) > _EXPERIMENTS_PER_REQUEST:
-            return set()
-
-        def search(batch: list[str]) -> list[str]:
-            id_list = ", ".join(f"'{run_id}'" for run_id in batch)
-            wanted = set(batch)
-            response = self._search(experiment_ids, "all", f"attributes.run_id IN ({id_list})", limit=_PAGE_SIZE)
-            runs = [run for run in response if run_id_of(run) in wanted]
-            take(runs)
-            return [run_id_of(run) for run in runs]
-
-        found: set[str] = set()
-        try:
-            for ids_in_batch in in_parallel(search, batches_of(run_ids, _RUNS_PER_REQUEST), 4):
-                found.update(ids_in_batch)
-        except RequestRejected:
-            pass  # an older grammar, or a run that the server cannot read: the other runs are requested one by one
-        return found
-
-    def _get_run(self, run_id: str) -> Json | str:
-        """One run, or the reason why it cannot be read."""
-        try:
-            run = self._client.request_json("GET", f"{API}/runs/get", parameters=[("run_id", run_id)]).get("run")
-        except RequestRejected as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return "the server has no run of this id"
-            return error.message
-        if not isinstance(run, dict) or not run_id_of(run):
-            return "the server gave no run"
-        return run if run_id_of(run) == run_id else f"the server gave another run, {one_line(run_id_of(run), 40)}"
 
     def _models(self, experiment_ids: list[str], rows: Rows) -> dict[str, Json]:
         """The logged models of these experiments as {id: MLflow's JSON}; servers before MLflow 3 have none."""
@@ -422,17 +282,20 @@ class HttpStore(Closing):
         of those that logged a metric of a model.
         """
         everything = not experiment_ids and not run_ids
-        wanted = list(self._experiments("all")) if everything else list(dict.fromkeys(experiment_ids))
-        return ServerModels(self._client, self._all_runs, self._runs_by_id, self.read_metric_history).read(
+        wanted = list(self._experiments.of_view("all")) if everything else list(dict.fromkeys(experiment_ids))
+        return ServerModels(self._client, self._runs.outlines, self._find_outlines, self.read_metric_history).read(
             wanted, list(dict.fromkeys(run_ids)), everything=everything
         )
 
+    def _find_outlines(self, run_ids: Sequence[str]) -> list[Json]:
+        return self._runs.outlines_by_id(run_ids, list(self._experiments.of_view("all")))
+
     def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
         """The traces that match, without spans. Links to runs are read for at most 100 runs, see `problems`."""
-        experiment_ids = list(query.experiment_ids or self._experiments("active"))
+        experiment_ids = list(query.experiment_ids or self._experiments.of_view("active"))
 
         def runs(limit: int) -> list[str]:
-            return [run_id_of(run) for run in self._search(experiment_ids, "all", limit=limit)]
+            return [run_id_of(run) for run in self._runs.search(experiment_ids, "all", limit=limit)]
 
         return self._traces.read(query, parts, experiment_ids, runs, self.read_spans)
 
@@ -442,38 +305,11 @@ class HttpStore(Closing):
 
     def count_traces(self, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
         """The number of traces of each of these experiments that has any, () for all experiments."""
-        return self._traces.count(_concurrent_batches(list(experiment_ids or self._experiments("all"))))
+        return self._traces.count(concurrent_batches(list(experiment_ids or self._experiments.of_view("all"))))
 
     def read_evaluation_datasets(self, experiment_ids: Sequence[str] = ()) -> EvaluationTables:
         """The evaluation datasets that these experiments use, with their records; () for all of the server."""
         return read_evaluation_datasets(self._client, experiment_ids)
-
-    def _all_runs(self, experiment_ids: Sequence[str]) -> list[Json]:
-        """The runs of these experiments, of which only ids, experiments and outputs are kept."""
-        budget = Budget(self.uri, "runs")
-
-        def search(batch: list[str]) -> list[Json]:
-            return [_outline(run) for run in self._search(batch, "all", budget=budget)]
-
-        batches = _concurrent_batches(list(experiment_ids))
-        return [run for runs in in_parallel(search, batches, 4) for run in runs]
-
-    def _runs_by_id(self, run_ids: Sequence[str]) -> list[Json]:
-        """The runs with these ids, as far as they exist, of which the same is kept."""
-        found: list[Json] = []
-        self._find(run_ids, list(self._experiments("all")), lambda runs: found.extend(map(_outline, runs)))
-        return found
-
-
-def _outline(run: Json) -> Json:
-    """The id, the experiment and the outputs of a run."""
-    info = {"run_id": run_id_of(run), "experiment_id": info_of(run).get("experiment_id")}
-    return {"info": info, "outputs": run.get("outputs")}
-
-
-def _concurrent_batches(experiment_ids: list[str]) -> Iterator[list[str]]:
-    """Small batches, because the pages of one search can only be requested one after the other."""
-    return batches_of(experiment_ids, max(1, min(_EXPERIMENTS_PER_REQUEST, len(experiment_ids) // 8)))
 
 
 def _is_in_query(run: Json, query: Query) -> bool:
