@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.counts import and_more, counted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _show(notebook: Path, written: WrittenBundle) -> None:
     console.say(f"{manifest.content}{artifacts}: {written.bytes / 1e6:,.1f} MB")
     for sentence in written.left_out:
         console.say(sentence)
-    options.print_masked(written.manifest.masked)
+    notes.print_masked(written.manifest.masked)
     if written.changed:
         cells = and_more([str(cell.number) for cell in written.changed], 10)
         console.say(f"Other outputs than in {notebook}, in {counted(len(written.changed), 'cell')}: {cells}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.errors import ForbiddenFinding
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def command(
     else:
         for sentence in comparison.sentences:
             console.sentence(sentence)
-    options.print_notes(selection, tables)
+    notes.print_notes(selection, tables)
     if fail_unless is not None:
         _check_verdict(comparison, fail_unless)
 

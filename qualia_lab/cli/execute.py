@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 
 
 @click.command(
@@ -36,7 +36,7 @@ def command(notebook: Path, tracking_uri: str | None, timeout: float, formats: t
     generator = NotebookGenerator(tracking_uri or tracking_uri_of(notebook), **privacy)
     with console.progress("executing", "cells") as advance:
         generator.execute(notebook, formats=formats, timeout=timeout, on_cell=advance)
-    options.print_left_out(generator.store)
+    notes.print_left_out(generator.store)
     show_outputs(notebook, formats)
 
 

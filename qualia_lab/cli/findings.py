@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.counts import counted
 from qualia_lab.errors import ForbiddenFinding
 from qualia_lab.escaping import for_terminal
@@ -116,7 +116,7 @@ def command(
             f"showing {min(len(findings), limit or SHOWN):,} of {counted(len(findings), 'finding')} "
             f"on {examined.of} in {generator.tracking_uri}"
         )
-    options.print_left_out(generator.store)
+    notes.print_left_out(generator.store)
     examined.print_notes()
     for fault in rule_faults():
         console.say(for_terminal(str(fault)))
@@ -175,7 +175,7 @@ def _examine_runs(
     of = counted(tables.runs.num_rows, "run")
 
     def print_notes() -> None:
-        options.print_notes(selection, tables)
+        notes.print_notes(selection, tables)
         _print_other_traces(generator, conditions, runs)
 
     return _Examined(findings, headline, of, print_notes)
@@ -199,7 +199,7 @@ def _examine_traces(generator: NotebookGenerator, conditions: Conditions, thresh
     traces = generator.load_traces(generator.choose_traces(conditions))
     headline = traces.headline(**thresholds).headline
     of = counted(len(traces), "trace")
-    return _Examined(traces.find(thresholds), headline, of, lambda: options.print_problems(traces.tables.problems))
+    return _Examined(traces.find(thresholds), headline, of, lambda: notes.print_problems(traces.tables.problems))
 
 
 def _show(finding: Finding) -> None:

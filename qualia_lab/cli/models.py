@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 
@@ -92,9 +92,9 @@ def command(
             if left_out:
                 console.say(f"{counted(left_out, 'more metric')}: --metrics KEY shows one as a column, --json all.")
         masked = masked_columns({name: table for name, table in vars(tables).items() if name != "problems"})
-        options.print_left_out(store)
-        options.print_masked(masked, "models")
-        options.print_problems(tables.problems)
+        notes.print_left_out(store)
+        notes.print_masked(masked, "models")
+        notes.print_problems(tables.problems)
 
 
 def _count(tables: ModelTables, shown: int, rows: int) -> str:

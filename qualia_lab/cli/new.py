@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.cli.outputs import show_outputs
 from qualia_lab.cli.prompts import ask, check_engine, check_traces_alone, choose_runs, choose_traces
 from qualia_lab.console_table import Column
@@ -144,9 +144,9 @@ def command(
     with console.waiting(f"reading {generator.tracking_uri}"):
         plan = generator.plan(selection, settings=settings, template=template, title=title, engine=engine)
     if selection.traces is not None:
-        options.print_problems(generator.read_traces(selection.traces).problems)
+        notes.print_problems(generator.read_traces(selection.traces).problems)
     elif engine is None:
-        options.print_unread(generator.read(selection))
+        notes.print_unread(generator.read(selection))
     if dry_run:
         show_plan(plan, output)
         return
@@ -155,7 +155,7 @@ def command(
         generator.make(
             plan, output, force=may_replace, execute=execute, formats=formats, timeout=timeout, on_cell=advance
         )
-    options.print_left_out(generator.store)
+    notes.print_left_out(generator.store)
     show_outputs(output, formats)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def print_selection(selection: Selection) -> None:
     count = len(selection.run_ids) - selection.missing
     order = (order_in_words(selection.conditions) or "picked one by one") if count > 1 else ""
     console.say(", ".join(filter(None, (count_in_words(selection, count), order))))
-    options.print_excluded(selection)
+    notes.print_excluded(selection)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
@@ -83,7 +83,7 @@ def command(
         total = f"more than {rows:,} runs" if has_more else counted(count, "run")
         console.say(f"showing {tables.runs.num_rows:,} of {total} in {generator.tracking_uri}")
     columns = {"run name", "experiment name", *(f"param {key}" for key in params)}
-    options.print_notes(selection, tables, None if data_format else columns.__contains__)
+    notes.print_notes(selection, tables, None if data_format else columns.__contains__)
 
 
 def nested_rows(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def command(
         _print_summary(uri, update)
     if place.note:
         console.say(place.note)
-    options.print_left_out(store)
-    options.print_masked(update.masked)
+    notes.print_left_out(store)
+    notes.print_masked(update.masked)
     for run_id, reason in list(update.missing.items())[:5]:
         console.say(f"run {run_id} was not read: {reason}")
     if len(update.missing) > 5:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.console_table import Column
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def command(
     else:
         names = dict(zip(*(tables.runs.column(name).to_pylist() for name in ("run_id", "run_name")), strict=True))
         show_study(study, {run_id: name or run_id for run_id, name in names.items()})
-    options.print_notes(selection, tables)
+    notes.print_notes(selection, tables)
 
 
 def show_study(study: Study, names: dict[str, str]) -> None:

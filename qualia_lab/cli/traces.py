@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qualia_lab import console
-from qualia_lab.cli import options
+from qualia_lab.cli import notes, options
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def command(
             console.say(_count(store, query, tables, has_more=has_more))
             if left_out:
                 console.say(f"{counted(left_out, 'assessment')} of other names: --json shows them.")
-        options.print_left_out(store)
+        notes.print_left_out(store)
         _print_notes(tables, trace_ids)
 
 
@@ -169,5 +169,5 @@ def _print_notes(tables: TraceTables, trace_ids: tuple[str, ...]) -> None:
     if missing > 0:
         console.say(f"The store does not have {missing:,} of the traces named.")
     masked = masked_columns({name: table for name, table in vars(tables).items() if name != "problems"})
-    options.print_masked(masked, "traces")
-    options.print_problems(tables.problems)
+    notes.print_masked(masked, "traces")
+    notes.print_problems(tables.problems)
