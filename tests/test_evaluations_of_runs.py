@@ -14,6 +14,7 @@ from qualia_lab.errors import UnknownKey, UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.notebook.results import read_results
 from qualia_lab.runs import Runs
+from qualia_lab.runs.missing import with_dashes
 from qualia_lab.scripts.genai_story import VERSIONS, generate_genai_story
 
 pytestmark = pytest.mark.usefixtures("quick_kernels")
@@ -84,6 +85,15 @@ def test_a_comparison_pairs_equal_questions_and_is_mcnemars_test(evaluations, st
         )  # fmt: skip
         table = [[0, losses], [wins, 0]]
         assert row["p (Holm)"] >= round(float(mcnemar(table, exact=True).pvalue), 4)
+
+
+def test_a_number_that_is_missing_is_not_shown_as_a_logged_nan(genai_sample):
+    ids = json.loads((genai_sample / "ids.json").read_text())
+    runs = load_runs(f"sqlite:///{genai_sample / 'mlflow.db'}", list(ids["runs"].values()))
+    shown = with_dashes(runs.evaluations.compare())
+    assert shown[shown["scorer"] == "grade"]["difference"].tolist() == ["–"]
+    shown = with_dashes(runs.evaluations.scores())
+    assert set(shown[shown["scorer"] == "grade"]["mean"]) == {"–"}
 
 
 def test_the_answer_says_no_more_than_the_table(evaluations):

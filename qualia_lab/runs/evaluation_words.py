@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.version_comparison import ScorerComparison
 
 SHOWN = 300  # characters of an input, an output or a rationale
+# Columns of `columns_of`, for frames in which a missing number is not shown as a logged NaN.
+MAY_BE_MISSING = ("difference", "95 % from", "95 % to", "p (Holm)")
 
 
 def columns_of(one: ScorerComparison) -> dict[str, Any]:

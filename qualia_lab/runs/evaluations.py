@@ -16,7 +16,7 @@ from qualia_lab.charts.version_differences import Difference, version_difference
 from qualia_lab.errors import NothingToCompare
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.evaluated import evaluations_in, scorers_in, traces_of_runs
-from qualia_lab.runs.evaluation_words import SHOWN, answer_of, columns_of, text_of
+from qualia_lab.runs.evaluation_words import MAY_BE_MISSING, SHOWN, answer_of, columns_of, text_of
 from qualia_lab.runs.message import Message, or_message
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.study.known_keys import check_key
@@ -79,7 +79,7 @@ class Evaluations(Namespace):
                 )
             sign = -1 if scorer.greater_is_better is not False else 1
             rows += sorted(of_scorer, key=lambda row: (row["mean"] is None, sign * (row["mean"] or 0)))
-        return pd.DataFrame(rows).set_index("run")
+        return pd.DataFrame(rows).set_index("run").astype({"mean": "Float64"})
 
     def compare(self, against: str | None = None) -> pd.DataFrame | Message:
         """Every other version against one, by every scorer, over the rows that both judged.
@@ -269,7 +269,7 @@ class Evaluations(Namespace):
             {"run": self._loaded.labels[run_id], "scorer": one_line(one.scorer.name, 80), **columns_of(one)}
             for run_id, one in compared
         ]
-        frame = pd.DataFrame(rows).set_index("run")
+        frame = pd.DataFrame(rows).set_index("run").astype(dict.fromkeys(MAY_BE_MISSING, "Float64"))
         frame.attrs["against"] = self._loaded.labels[reference]
         return frame
 
@@ -333,7 +333,7 @@ class Evaluations(Namespace):
             }
             for one in found[:_MOST_ROWS]
         ]
-        frame = pd.DataFrame(rows).set_index("slice")
+        frame = pd.DataFrame(rows).set_index("slice").astype(dict.fromkeys(MAY_BE_MISSING, "Float64"))
         frame.attrs["showing"] = f"{len(rows)} of {len(found)}"
         return frame
 
