@@ -46,16 +46,22 @@ def _finding(evidence: Evidence, task: Task, key: str, odd: list[str]) -> Findin
         f"{'this run is' if len(odd) == 1 else f'these {len(odd):,} runs are'} left out of comparisons.",
         tuple(odd),
         (key,),
-        numbers=tuple(Number(key, values[run_id], run_id) for run_id in odd),
+        numbers=(
+            *(Number(key, values[run_id], run_id) for run_id in odd),
+            *(Number(f"{what} of the others", end(values[one] for one in others)) for what, end in _ENDS.items()),
+        ),
         section="metrics",
-        code=f"runs.metrics[[{expressions.metric(evidence, key)}]].iloc[{expressions.positions(evidence, odd)}]",
+        code=f"runs.metrics[[{expressions.metric(evidence, key)}]]",
         next=f"Log {key} in one unit in all runs before you compare them.",
         experiment=evidence.experiment(task),
     )
 
 
+_ENDS = {"lowest": min, "highest": max}
+
+
 def _range(values: Mapping[str, float], run_ids: list[str]) -> str:
-    low, high = (number(end([values[run_id] for run_id in run_ids])) for end in (min, max))
+    low, high = (number(end(values[run_id] for run_id in run_ids)) for end in _ENDS.values())
     return low if low == high else f"{low} to {high}"
 
 
