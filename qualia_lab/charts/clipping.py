@@ -16,6 +16,9 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 def cut_line(x: Numbers, y: Numbers, box: Box) -> tuple[Numbers, Numbers]:
     """Return the part of a line that is inside the box; NaN is a gap, also where the line is outside."""
+    left, top, right, bottom = box
+    if not ((x < left) | (x > right) | (y < top) | (y > bottom)).any():
+        return x, y  # as nearly every line: the axes hold all of its points
     for axis, bound, sign in _edges(box):
         x, y = _with_crossings(x, y, axis, bound)
         inside = sign * ((x, y)[axis] - bound) >= 0  # false for NaN

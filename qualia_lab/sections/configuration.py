@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 
@@ -96,6 +95,8 @@ def optional_parameters(context: SectionContext) -> dict[str, Literal]:
     if settings.smallest_difference is not None:
         optional["SMALLEST_DIFFERENCE"] = settings.smallest_difference
     if settings.findings:
+        from qualia_lab.analysis.findings.settings import chosen_thresholds  # imports all rules
+
         chosen_thresholds(settings.findings)  # a wrong name raises now, not when the cell is run
         rules = sorted(settings.findings.items())
         optional["FINDINGS"] = {rule: one if isinstance(one, bool) else dict(one) for rule, one in rules}

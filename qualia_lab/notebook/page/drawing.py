@@ -85,9 +85,11 @@ class Node:
 
     def every(self) -> Iterator[Node]:
         """Return the element and everything in it, in order."""
-        yield self
-        for child in self.children:
-            yield from child.every()
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += reversed(node.children)
 
 
 def read_drawing(svg: str) -> Node:

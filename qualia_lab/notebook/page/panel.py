@@ -22,8 +22,13 @@ _LONG_NAMES = 0.4  # of the width of a panel; longer names of rows move above th
 _NARROWEST = 200  # pixels; no panel is narrower
 _WIDEST_PLACE = 180  # pixels of a name on the x axis: two box plots are not as wide as a page
 _LEFT_BELOW_NAMES = 8  # left margin in pixels if the names stand above their rows, as in figure.css
-_ACROSS = ("x", "x1", "x2", "cx")
-_UPRIGHT = ("y", "y1", "y2", "cy")
+# How a coordinate of the drawing becomes a percentage of the plot area.
+_PERCENT: dict[str, Callable[[Frame, float], str]] = {
+    **dict.fromkeys(("x", "x1", "x2", "cx"), lambda frame, value: frame.x(value)),
+    **dict.fromkeys(("y", "y1", "y2", "cy"), lambda frame, value: frame.y(value)),
+    "width": lambda frame, value: frame.x(value, size=True),
+    "height": lambda frame, value: frame.y(value, size=True),
+}
 
 
 def panel_html(frame: Frame, words: str) -> str:
@@ -187,13 +192,8 @@ def _stretched(frame: Frame, paths: Sequence[str], moved: tuple[float, float] = 
 
 def _placed(frame: Frame, node: Node) -> str:
     """Return an element and its content, with coordinates of the drawing as percentages of the plot area."""
-    convert: dict[str, Callable[[float], str]] = dict.fromkeys(_ACROSS, frame.x)
-    convert |= dict.fromkeys(_UPRIGHT, frame.y)
-    convert["width"] = lambda value: frame.x(value, size=True)
-    convert["height"] = lambda value: frame.y(value, size=True)
     attributes = {
-        name: convert[name.replace("_", "-")](float(value)) if name.replace("_", "-") in convert else value
-        for name, value in _kept(node).items()
+        name: _PERCENT[name](frame, float(value)) if name in _PERCENT else value for name, value in _kept(node).items()
     }
     is_cross = node.tag == "svg"  # its content is around its own position, in pixels
     content = "".join(
