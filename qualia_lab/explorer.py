@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.choosing import check_order, describe_unknown_keys, query_of
+from qualia_lab.choosing import check_order, query_of
 from qualia_lab.closing import Closing
 from qualia_lab.errors import UnknownRun
 from qualia_lab.escaping import one_line
+from qualia_lab.no_runs import describe_unknown_keys
 from qualia_lab.query import Comparison, Field
 from qualia_lab.query.write import filter_text
 from qualia_lab.selection import Conditions, Query

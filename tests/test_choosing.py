@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qualia_lab import ArtifactExplorer
-from qualia_lab.choosing import Conditions, choose_runs, describe_named_runs, query_of
+from qualia_lab.choosing import Conditions, choose_runs, query_of
 from qualia_lab.errors import (
     EmptyStore,
     FilterError,
@@ -26,6 +26,7 @@ from qualia_lab.errors import (
     UnknownExperiment,
     UnknownRun,
 )
+from qualia_lab.no_runs import describe_named_runs
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.location import open_location

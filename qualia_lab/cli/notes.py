@@ -36,7 +36,7 @@ def print_notes(selection: Selection, tables: RunTables, shown: Callable[[str], 
 
 def print_excluded(selection: Selection) -> None:
     """Print how many runs named by id are excluded, and why; and notes on how the filter was read."""
-    from qualia_lab.choosing import describe_named_runs
+    from qualia_lab.no_runs import describe_named_runs
 
     for note in selection.query.notes:
         console.say(note)
