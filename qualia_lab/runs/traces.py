@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from qualia_lab.analysis.telling_traces import telling_traces
-from qualia_lab.analysis.trace_errors import error_kinds
 from qualia_lab.analysis.trace_headline import failed_of, headline_of_traces
-from qualia_lab.analysis.trace_summary import FAILED, finished_durations, summarise_traces
+from qualia_lab.analysis.trace_summary import FAILED, finished_durations
 from qualia_lab.analysis.trace_text import took
 from qualia_lab.charts.findings_card import FindingsCard
 from qualia_lab.charts.headline_card import HeadlineCard
 from qualia_lab.charts.trace_card import TraceCard, TraceCards
 from qualia_lab.charts.trace_times import latency_chart, traces_over_time
 from qualia_lab.charts.waterfall import waterfall
-from qualia_lab.counts import and_more, counted
+from qualia_lab.counts import counted
 from qualia_lab.errors import NoTraceMatches
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.genai_tables import TraceQuery
@@ -27,7 +25,8 @@ from qualia_lab.runs.finding_charts import trace_finding_charts
 from qualia_lab.runs.findings import finding_table
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import public_names
-from qualia_lab.runs.trace_findings import examined, find_in_traces
+from qualia_lab.runs.trace_facts import NO_TRACES, TraceFacts
+from qualia_lab.runs.trace_findings import examined
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
@@ -36,16 +35,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qualia_lab.analysis.findings.finding import Finding
-    from qualia_lab.analysis.telling_traces import TellingTrace
-    from qualia_lab.analysis.trace_errors import ErrorKind
-    from qualia_lab.analysis.trace_summary import TraceSummary
     from qualia_lab.charts.chart import Chart
     from qualia_lab.genai_tables import TraceTables
     from qualia_lab.runs.trace_source import TraceSource
 
-_NONE = "There are no traces."
 _NO_SPANS = "No spans of these traces are in the store."
-_NAMED = 3
 _NOT_HANDED_OVER = (
     "Its spans were not handed over to this execution, or without inputs and outputs: run the cell in Jupyter to see "
     "them."
@@ -66,7 +60,7 @@ class Traces:
     def __init__(self, source: TraceSource) -> None:
         """Wrap traces; `load_traces` and `runs.traces` do it."""
         self._source = source
-        self._known: dict[str, Any] = {}
+        self._facts = TraceFacts(source)
 
     def __len__(self) -> int:
         return len(self.tables.traces)
@@ -75,10 +69,10 @@ class Traces:
         return [*public_names(type(self)), "tables"]
 
     def __repr__(self) -> str:
-        return "\n".join(self._sentences())
+        return "\n".join(self._facts.sentences())
 
     def _repr_html_(self) -> str:
-        first, *others = self._sentences()
+        first, *others = self._facts.sentences()
         return f"<p><b>{for_html(first)}</b></p>" + "".join(f"<p>{for_html(one)}</p>" for one in others)
 
     @property
@@ -88,10 +82,10 @@ class Traces:
 
     def answer(self) -> Message:
         """What went wrong most, and how long traces took, in a few sentences."""
-        summary = self._summary()
+        summary = self._facts.summary
         if not len(self):
-            return Message(_NONE)
-        sentences = [failed_of(summary), *filter(None, (self._most_frequent_error(),))]
+            return Message(NO_TRACES)
+        sentences = [failed_of(summary), *filter(None, (self._facts.most_frequent_error(),))]
         if summary.latency:
             latency = summary.latency
             of = f"{latency.n:,}, failed ones included" if summary.failed else f"{latency.n:,}"
@@ -112,7 +106,7 @@ class Traces:
         """
         findings = self.find(thresholds) if len(self) else ()
         over = examined(self._source)
-        return HeadlineCard(headline_of_traces(self._summary(), findings, self._most_frequent_error(), over))
+        return HeadlineCard(headline_of_traces(self._facts.summary, findings, self._facts.most_frequent_error(), over))
 
     def findings(self, **thresholds: Any) -> pd.DataFrame:
         """What stands out among the latest 20,000 of these traces, a row per finding, the most important first.
@@ -158,11 +152,7 @@ class Traces:
         Raises:
             QualiaLabError: there is no such rule or threshold.
         """
-        key = f"findings {sorted(thresholds.items())!r}"
-        if key not in self._known:
-            self._known[key] = find_in_traces(self._source, thresholds)
-        found: tuple[Finding, ...] = self._known[key]
-        return found
+        return self._facts.findings(thresholds)
 
     def summary(self) -> pd.DataFrame | Message:
         """How many traces there are, how many failed, how long they took, and what they used.
@@ -177,7 +167,7 @@ class Traces:
               they are others.
             - `first (UTC)`, `last (UTC)`: the times of requests.
         """
-        return trace_frames.summary(self.tables, self._source.experiments) if len(self) else Message(_NONE)
+        return trace_frames.summary(self.tables, self._source.experiments) if len(self) else Message(NO_TRACES)
 
     def errors(self, limit: int = 20) -> pd.DataFrame | Message:
         """The errors by the span in which they began and the kind of their message, those of most traces first.
@@ -195,13 +185,13 @@ class Traces:
             `attrs["showing"]` says how many kinds of how many, `attrs["over"]` of how many traces spans were read.
         """
         if not len(self):
-            return Message(_NONE)
-        if not (kinds := self._kinds()):
+            return Message(NO_TRACES)
+        if not (kinds := self._facts.kinds):
             failed = sum(state == FAILED for state in self.tables.traces.column("state").to_pylist())
             if failed:
-                return Message(f"{counted(failed, 'trace')} failed, but no span of the {self._over()} says where.")
-            return Message(f"No trace failed, and no span of the {self._over()}.")
-        return trace_frames.errors(kinds[:limit], self.tables, len(kinds), self._over())
+                return Message(f"{counted(failed, 'trace')} failed, but no span of the {self._facts.over} says where.")
+            return Message(f"No trace failed, and no span of the {self._facts.over}.")
+        return trace_frames.errors(kinds[:limit], self.tables, len(kinds), self._facts.over)
 
     def examples(self, limit: int = 12) -> pd.DataFrame | Message:
         """The traces that tell most: failures of each kind, the slowest, the lowest scored, where judges disagree.
@@ -216,8 +206,8 @@ class Traces:
             - `request`, `response`: their starts. `trace_id`.
         """
         if not len(self):
-            return Message(_NONE)
-        telling = self._telling(limit)
+            return Message(NO_TRACES)
+        telling = self._facts.telling(limit)
         if not telling:
             return Message("No trace failed, took longer than others, or was judged lower than others.")
         rows = self._rows([one.trace_id for one in telling])
@@ -229,7 +219,7 @@ class Traces:
         Args:
             limit: the most traces.
         """
-        telling = self._telling(12)[:limit] if len(self) else ()
+        telling = self._facts.telling(12)[:limit] if len(self) else ()
         if not telling:
             return Message("There is no trace that failed, took long or was judged low.")
         return TraceCards(
@@ -268,7 +258,7 @@ class Traces:
 
             `attrs["over"]` says of how many traces spans were read.
         """
-        frame = trace_frames.by_model(self._source.latest_spans, self._over())
+        frame = trace_frames.by_model(self._source.latest_spans, self._facts.over)
         return Message("No span of these traces names a model with tokens or a cost.") if frame is None else frame
 
     def time_by_type(self) -> pd.DataFrame | Message:
@@ -283,7 +273,7 @@ class Traces:
             `attrs["over"]` says of how many traces spans were read.
         """
         spans = self._source.latest_spans
-        return trace_frames.time_by_type(spans, self._over()) if spans.num_rows else Message(_NO_SPANS)
+        return trace_frames.time_by_type(spans, self._facts.over) if spans.num_rows else Message(_NO_SPANS)
 
     def repeated_calls(self, fewest: int = 3, limit: int = 20) -> pd.DataFrame | Message:
         """Tools that a trace calls again with the same input: retries and loops.
@@ -326,7 +316,7 @@ class Traces:
         """
         found = self._source.matching(TraceQuery(filter=filter, order_by=tuple(order_by)))
         if not found.traces.num_rows:
-            return Message(f"None of the {counted(len(self), 'trace')} matches." if len(self) else _NONE)
+            return Message(f"None of the {counted(len(self), 'trace')} matches." if len(self) else NO_TRACES)
         frame = trace_frames.traces(found.traces.slice(0, limit), None)
         frame.attrs["showing"] = f"{len(frame)} of {found.traces.num_rows}"
         return frame
@@ -357,12 +347,12 @@ class Traces:
 
     def plot_over_time(self) -> Chart | Message:
         """The number of traces over time, and how many of them failed."""
-        summary = self._summary()
+        summary = self._facts.summary
         return traces_over_time(summary) if summary.periods else Message("No trace has a known time.")
 
     def plot_latency(self) -> Chart | Message:
         """How long traces took: over time as median and 95th percentile, and as a distribution."""
-        summary = self._summary()
+        summary = self._facts.summary
         if summary.latency is None:
             return Message("No trace has finished with a duration.")
         durations = finished_durations(self.tables.traces)
@@ -391,67 +381,6 @@ class Traces:
             return Message(_NOT_HANDED_OVER if self._source.is_handed_over else "No span of the trace has a duration.")
         return waterfall(f"{name or 'trace'} {trace_id}", spans)
 
-    def _sentences(self) -> list[str]:
-        """The traces in words, and what could not be read."""
-        summary, names = self._summary(), self._source.experiments
-        if not len(self):
-            return [_NONE]
-        ids = pc.unique(self.tables.traces.column("experiment_id")).to_pylist()
-        of = and_more([one_line(names.get(one or "", one or ""), 60) for one in ids], _NAMED)
-        sentence = f"{counted(summary.traces, 'trace')} of {of}, {summary.failed:,} of them failed"
-        sentence += f", {summary.unfinished:,} not finished." if summary.unfinished else "."
-        sentences = [sentence]
-        latest, whole = len(self._source.chosen.latest), len(self._source.chosen.whole)
-        if len(self) > latest:
-            sentences.append(f"Statistics of spans are over the latest {latest:,} traces.")
-        if len(self) > whole:
-            sentences.append(
-                f"Inputs and outputs of spans are read of {whole:,} traces: telling ones, the latest that failed, the "
-                "slowest, and the latest."
-            )
-        problems = self.tables.problems
-        sentences += [
-            f"Not read: {one_line(row['subject'] or '', 80)}: {one_line(row['reason'] or '', 200)}"
-            for row in problems.slice(0, 5).to_pylist()
-        ]
-        if problems.num_rows > 5:
-            sentences.append(f"Not read: showing 5 of {problems.num_rows:,}.")
-        return sentences
-
-    def _summary(self) -> TraceSummary:
-        if "summary" not in self._known:
-            self._known["summary"] = summarise_traces(self.tables.traces)
-        found: TraceSummary = self._known["summary"]
-        return found
-
-    def _most_frequent_error(self) -> str:
-        """In which span the most frequent error began, as a sentence; "" if no trace failed, or no span says where."""
-        if not self._summary().failed or not (kinds := self._kinds()):
-            return ""
-        first = kinds[0]
-        message = f" ({one_line(first.message, 60)})" if first.message else ""
-        number, latest = len(first.trace_ids), len(self._source.chosen.latest)
-        of = counted(number, "trace") if latest == len(self) else f"{number:,} of the latest {latest:,} traces"
-        return f"The most frequent error began in {one_line(first.span_name, 60)}{message}, in {of}."
-
-    def _kinds(self) -> tuple[ErrorKind, ...]:
-        """The kinds of errors; of each, the traces whose inputs were read come first."""
-        if "kinds" not in self._known:
-            whole = set(self._source.chosen.whole)
-            self._known["kinds"] = tuple(
-                replace(kind, trace_ids=tuple(sorted(kind.trace_ids, key=lambda trace_id: trace_id not in whole)))
-                for kind in error_kinds(self._source.latest_spans)
-            )
-        found: tuple[ErrorKind, ...] = self._known["kinds"]
-        return found
-
-    def _telling(self, limit: int) -> tuple[TellingTrace, ...]:
-        key = f"telling {limit}"
-        if key not in self._known:
-            self._known[key] = telling_traces(self.tables, self._kinds(), most=limit)
-        found: tuple[TellingTrace, ...] = self._known[key]
-        return found
-
     def _of(self, trace_id: str) -> TraceTables:
         """The tables of one trace. Raises NoTraceMatches."""
         tables = self._source.of([trace_id])
@@ -468,8 +397,3 @@ class Traces:
         from qualia_lab.tables import table_of
 
         return table_of(schema.TRACES, [found[trace_id] for trace_id in trace_ids])
-
-    def _over(self) -> str:
-        """The traces whose spans statistics are over."""
-        latest = len(self._source.chosen.latest)
-        return counted(latest, "trace") if latest == len(self) else f"latest {latest:,} of {len(self):,} traces"
