@@ -162,6 +162,10 @@ def test_an_experiment_without_an_objective_does_not_stop_the_others(uri, tmp_pa
     three = load_runs(f"sqlite:///{copy}", NotebookGenerator(f"sqlite:///{copy}").select().run_ids)
     assert set(three.groups()["experiment"]) == {"churn", "price"}
     assert "notes: No metric of these runs of notes can be an objective." in three.plot.groups().note
+    assert three.plot.groups().title.startswith("2 experiments, each by itself")
+    one_of_two = three.plot.groups("val_auc")
+    assert one_of_two.title == "last val_auc of 2 configurations: runs, mean and 95 % interval"
+    assert one_of_two.panels[0].title == "churn"
     assert set(three.compare_to_baseline()["experiment"]) == {"churn", "price"}
     assert set(three.paper_table().tables) == {"churn", "price"}
     assert three.scores().isna().sum() == 2

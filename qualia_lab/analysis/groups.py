@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.bounds import bounds_of, clip_interval
 from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval, mean_of
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.names import display_width, distinct_names
 from qualia_lab.study.factor_names import is_fold
+from qualia_lab.study.metric_names import read_name
 from qualia_lab.study.statuses import FINISHED, runs_with_value, statuses_of
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.analysis.bounds import Bounds
     from qualia_lab.analysis.scores import Scores
     from qualia_lab.study import Configuration, Study
     from qualia_lab.study.study import Setting
@@ -46,6 +49,7 @@ class Group:
         unfinished: how many of `scored` did not finish, by status; only where such runs were requested or no run
             finished.
         short: how many of `scored` stopped much earlier than the other runs of the task.
+        bounds: the lowest and the highest value that the metric can have; None where there is none.
     """
 
     configuration: Configuration
@@ -57,6 +61,7 @@ class Group:
     left_out: tuple[tuple[str, int], ...] = ()
     unfinished: tuple[tuple[str, int], ...] = ()
     short: int = 0
+    bounds: Bounds = (None, None)
 
     @property
     def experiment_id(self) -> str:
@@ -91,9 +96,17 @@ class Group:
         """The mean of the middle half of the values; None where there are none."""
         return interquartile_mean(self.values) if self.values else None
 
-    @cached_property
+    @property
     def interval(self) -> Interval | None:
-        """The 95 % interval of the mean; None for fewer than two values, or if all are equal."""
+        """The 95 % interval of the mean, within the bounds; None for fewer than two values, or if all are equal."""
+        found = self._unclipped
+        if found is None or self.bounds == (None, None):
+            return found
+        low, high = clip_interval(found.low, found.high, self.bounds)
+        return replace(found, low=low, high=high)
+
+    @cached_property
+    def _unclipped(self) -> Interval | None:
         strata = None
         if len(self.values) >= BOOTSTRAP_FROM:  # the bootstrap resamples within folds
             strata = [tuple(setting for setting in repeat if is_fold(setting[0])) for repeat in self.repeats]
@@ -101,8 +114,8 @@ class Group:
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the interval."""
-        return self.interval.half_width if self.interval else None
+        """Half the width of the interval, without regard to the bounds: what stands behind `±`."""
+        return self._unclipped.half_width if self._unclipped else None
 
     @property
     def lowest_run(self) -> str | None:
@@ -149,7 +162,7 @@ def group_runs(
     unfinished = {run_id: status.lower() for run_id, status in statuses_of(tables).items() if status != FINISHED}
     uncounted = {**study.left_out, **(without or {})}
     short = {configuration.run_id for configuration in study.short_runs}
-    known: dict[str, tuple[Scores, set[str]]] = {}
+    known: dict[str, tuple[Scores, set[str], Bounds]] = {}
     groups = []
     for task in study.tasks:
         key = metric or (task.objective.key if task.objective else None)
@@ -159,7 +172,9 @@ def group_runs(
         better = objective.greater_is_better if objective and objective.key == key else study.greater_is_better(key)
         if key not in known:
             found = scores_of(key) if scores_of else scores(tables, key, statistic, history, better)
-            known[key] = found, {*found.values}.difference(uncounted)
+            counted = {*found.values}.difference(uncounted)
+            bounds = bounds_of([found.values[run_id] for run_id in counted], read_name(key).bounds)
+            known[key] = found, counted, bounds
         groups += [
             _take_group(configuration, *known[key], better, unfinished=unfinished, uncounted=uncounted, short=short)
             for configuration in study.in_task(task)
@@ -171,6 +186,7 @@ def _take_group(
     configuration: Configuration,
     found: Scores,
     counted: set[str],
+    bounds: Bounds,
     greater_is_better: bool | None,
     *,
     unfinished: Mapping[str, str],
@@ -193,6 +209,7 @@ def _take_group(
         left_out=left_out,
         unfinished=tuple(Counter(others).items()) if others else (),
         short=len(short.intersection(scored)) if short else 0,
+        bounds=bounds,
     )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.marks import Axis, Panel
-from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +26,11 @@ def by_experiment(charts: Sequence[tuple[str, Chart]], notes: Sequence[str] = ()
     for name, chart in charts:
         titled = [replace(panel, title=f"{name}: {panel.title}" if panel.title else name) for panel in chart.panels]
         panels += titled + [_EMPTY] * (-len(titled) % columns)
+    titles = list(dict.fromkeys(chart.title for _, chart in charts))
+    several = [f"{len(charts):,} experiments, each by itself"] if len(charts) > 1 else []
     chart_notes = [f"{name}: {chart.note}" for name, chart in charts if chart.note]
     return Chart(
-        title=f"{counted(len(charts), 'experiment')}, each by itself: {charts[0][1].title}"
-        if len({chart.title for _, chart in charts}) == 1
-        else f"{counted(len(charts), 'experiment')}, each by itself",
+        title=": ".join([*several, *(titles if len(titles) == 1 else [])]),
         panels=tuple(panels),
         sentence=" ".join(f"{name}: {chart.sentence}" for name, chart in charts),
         note=" ".join([*chart_notes, *notes]),

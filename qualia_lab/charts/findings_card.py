@@ -125,7 +125,7 @@ class FindingsCard:
             f"{for_html(finding.rule.replace('_', ' '))}</b>"
         )
         said, rest = _split_long(one_line(finding.sentence, _WIDTH))
-        parts = [f"<p>{mark}: {for_html(said)}{'…' if rest else ''}"]
+        parts = [f"<p>{mark}: {for_html(said)}{' …' if rest else ''}"]
         if finding.next:
             parts.append(f"<br><b>Next:</b> {for_html(one_line(finding.next, _WIDTH))}")
         parts.append("</p>")
@@ -161,5 +161,5 @@ def _split_long(sentence: str) -> tuple[str, str]:
     for end in (". ", "; ", ", "):
         place = sentence.rfind(end, _UNFOLDED // 2, _UNFOLDED)
         if place > 0:
-            return sentence[: place + 1], sentence[place + 1 :]
+            return sentence[: place + 1].rstrip(",;… "), sentence[place + 1 :]
     return sentence, ""

@@ -96,6 +96,8 @@ def _row(setting: Factor, study: Study) -> tuple[str, ...]:
     from qualia_lab.study.sentences import SOURCE_TEXT, levels_of, listed
 
     role = f"goes with {setting.tied_to}" if setting.role == "tied" else setting.role
+    if setting.role == "constant" and setting.values > 1:
+        role = "constant in each task"
     return (
         setting.name,
         role,

@@ -111,9 +111,12 @@ def _repeats(study: Study) -> Iterator[str]:
         if min(counts) == most:
             yield f"{configurations} of {counted(most, 'run')}{'' if len(counts) == 1 else ' each'}."
         else:
-            label = study.configurations[counts.index(most)].label
+            largest = study.configurations[counts.index(most)]
+            of = [task.experiment for task in study.tasks if task.experiment_id == largest.experiment_id]
+            place = f" in {one_line(of[0], 60)}" if len(study.tasks) > 1 else ""
             repeated = sum(count > 1 for count in counts)
-            yield f"{configurations}, {repeated:,} of several runs; the most, {most:,}: {one_line(label, 100)}."
+            label = one_line(largest.label, 100)
+            yield f"{configurations}, {repeated:,} of several runs; the most, {most:,}{place}: {label}."
     if study.possible_copies:
         runs = sum(map(len, study.possible_copies))
         yield (

@@ -66,6 +66,17 @@ def test_runs_that_differ_by_seed_only_are_one_group_with_students_interval():
     assert (alone.mean, alone.half_width, alone.run_ids) == (0.7, None, ("run4",))
 
 
+def test_the_interval_of_a_group_ends_at_the_bounds_of_the_metric():
+    shares, percent = (
+        groups_of([({"seed": str(n)}, {"val_acc": value}) for n, value in enumerate(values)])[0]
+        for values in ((0.2577, 0.2062), (77.82, 57.98))
+    )
+    low, high = stats.t.interval(0.95, 1, loc=0.23195, scale=stats.sem([0.2577, 0.2062]))
+    assert (shares.interval.low, shares.interval.high) == (0.0, pytest.approx(high))
+    assert shares.half_width == pytest.approx((high - low) / 2)  # what stands behind `±` is not cut
+    assert (percent.interval.low, percent.interval.high) == (0.0, 100.0)
+
+
 PARAM_VALUES = st.sampled_from(["0.1", "1e-1", ".10", "1", "1.0", "a", "", "1e400"])
 
 

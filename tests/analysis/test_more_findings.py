@@ -32,6 +32,32 @@ def test_runs_that_end_while_improving_are_one_finding():
     assert len(names) >= 7 and finding.next.startswith("Train longer")
 
 
+def test_the_mean_improvement_says_over_which_runs():
+    """Two runs get worse, which the mean counts."""
+    rng = random.Random(2)
+    runs = [Run(f"r{i}", {"lr": i}, {"val_loss": falling(rng, 12, 2.0)}) for i in range(10)]
+    for run in runs[:2]:
+        run.metrics["val_loss"] = [(step, value + 0.1 * (step > 9)) for step, value in run.metrics["val_loss"]]
+    finding, names = only_finding(runs, "still_improving")
+    mean = next(one.value for one in finding.numbers if one.what == "mean improvement")
+    assert (
+        len(names) == 8
+        and f"in 8 of 10 runs the last points are better than those before, by a mean over all 10 of {mean:.4g}."
+        in finding.sentence
+    )
+
+
+def test_runs_without_a_metric_are_counted_even_if_their_params_are_others():
+    runs = [Run(f"r{i}", {"lr": i, "depth": 2}, {"val_acc": 0.8 + i / 100}) for i in range(4)]
+    runs += [Run("alike", {"lr": 9, "depth": 2}, {}), Run("session", {"host": "a", "user": "b"}, {})]
+    finding, names = only_finding(runs, "silent")
+    assert names == {"alike"}
+    assert finding.sentence == (
+        "1 of 6 runs finished without any metric of the model, though runs with similar params have some: alike; 1 more "
+        "has none either, and other params."
+    )
+
+
 @pytest.mark.parametrize("rate", [40.0, 25.0])
 def test_converged_runs_are_not_still_improving(rate):
     rng = random.Random(2)

@@ -14,11 +14,11 @@ from qualia_lab.charts.marks import Points
 from .sample import runs_with, study_of
 
 
-def drawn(rows, **options):
+def drawn(rows, metric="auc", **options):
     tables = runs_with(rows)
-    groups = group_runs(tables, study_of(tables), "auc")
+    groups = group_runs(tables, study_of(tables), metric)
     labels = {run_id: run_id for run_id in tables.run_ids}
-    return group_means(groups, labels, "auc", greater_is_better=True, **options)
+    return group_means(groups, labels, metric, greater_is_better=True, **options)
 
 
 def configurations(rows):
@@ -61,7 +61,7 @@ def test_runs_and_configurations_without_a_value_are_counted():
 
 
 def test_the_wide_interval_of_two_runs_does_not_stretch_the_axis():
-    chart = drawn([({"seed": str(n)}, {"auc": float(n)}) for n in range(2)])
+    chart = drawn([({"seed": str(n)}, {"reward": float(n)}) for n in range(2)], metric="reward")
     assert chart.panels[0].x.limits[0] >= -1.2
     assert "1 interval of few runs cut off at the edge." in chart.note
 

@@ -2,6 +2,8 @@
 
 import json
 
+from tests.stores.mlruns import write_experiment, write_run
+
 from .command import CREATE, QUALIA, run_here
 
 
@@ -30,6 +32,17 @@ def test_experiments_are_tasks_unless_pooled(cases):
     assert pooled["objective"] | {"rivals": []} == {"key": "val_loss", "better": "lower", "from": "name", "rivals": []}
     assert "2 experiments are 2 tasks" in said(cases, "two_tasks")
     assert "One task: all experiments (6 runs)." in said(cases, "two_tasks", "--pool")
+
+
+def test_what_is_said_of_several_tasks_names_the_task(tmp_path):
+    for number, (name, net, seeds) in enumerate((("big", "vit", 2), ("small", "cnn", 1)), start=1):
+        experiment = write_experiment(tmp_path, number, name)
+        for seed in range(seeds):
+            params = {"net": net, "seed": str(seed)}
+            write_run(experiment, f"{number}{seed:031}", params=params, metrics={"acc": [(1, 0.5 + seed / 10, 0)]})
+    text = run_here(QUALIA, "study", "--tracking-uri", tmp_path, cwd=tmp_path).stdout
+    assert "2 configurations, 1 of several runs; the most, 2 in big: all runs." in text
+    assert "constant in each task" in next(line for line in text.splitlines() if line.startswith("net "))
 
 
 def test_flags_override_what_is_inferred(cases):

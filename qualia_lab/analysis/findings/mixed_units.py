@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """No thresholds; the study decides which runs are in another unit."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Minimum number of runs in another unit.
+    """
+
+    fewest: int = 1
 
 
-def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: ARG001 - no thresholds
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task: the runs that the study left out because of the unit of their objective."""
     findings = []
     for task in evidence.study.tasks:
         odd = [run_id for run_id in task.run_ids if evidence.study.left_out.get(run_id) == OTHER_UNITS]
-        if task.objective is not None and odd:
+        if task.objective is not None and len(odd) >= thresholds.fewest:
             findings.append(_finding(evidence, task, task.objective.key, odd))
     return findings
 
@@ -46,10 +52,7 @@ def _finding(evidence: Evidence, task: Task, key: str, odd: list[str]) -> Findin
         f"{'this run is' if len(odd) == 1 else f'these {len(odd):,} runs are'} left out of comparisons.",
         tuple(odd),
         (key,),
-        numbers=(
-            *(Number(key, values[run_id], run_id) for run_id in odd),
-            *(Number(f"{what} of the others", end(values[one] for one in others)) for what, end in _ENDS.items()),
-        ),
+        numbers=tuple(Number(key, values[run_id], run_id) for run_id in (*odd, *_ends(values, others))),
         section="metrics",
         code=f"runs.metrics[[{expressions.metric(evidence, key)}]]",
         next=f"Log {key} in one unit in all runs before you compare them.",
@@ -57,12 +60,14 @@ def _finding(evidence: Evidence, task: Task, key: str, odd: list[str]) -> Findin
     )
 
 
-_ENDS = {"lowest": min, "highest": max}
-
-
 def _range(values: Mapping[str, float], run_ids: list[str]) -> str:
-    low, high = (number(end(values[run_id] for run_id in run_ids)) for end in _ENDS.values())
+    low, high = (number(values[run_id]) for run_id in _ends(values, run_ids))
     return low if low == high else f"{low} to {high}"
+
+
+def _ends(values: Mapping[str, float], run_ids: list[str]) -> tuple[str, str]:
+    """The runs with the lowest and with the highest value."""
+    return min(run_ids, key=values.__getitem__), max(run_ids, key=values.__getitem__)
 
 
 RULE = Rule(

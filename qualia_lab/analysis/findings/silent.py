@@ -46,13 +46,15 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     run_ids = tuple(run_id for run_id in without if _is_similar(frozenset(evidence.params[run_id]), param_sets))
     if not run_ids or len(run_ids) < thresholds.fewest:
         return []
+    others = len(without) - len(run_ids)
+    rest = f"; {others:,} more {'has' if others == 1 else 'have'} none either, and other params" if others else ""
     return [
         Finding(
             "silent",
             "problem",
             "warning",
-            f"{len(run_ids):,} of {counted(len(evidence.run_ids), 'run')} finished without any metric of the model: "
-            f"{listed(map(evidence.name, run_ids))}.",
+            f"{len(run_ids):,} of {counted(len(evidence.run_ids), 'run')} finished without any metric of the model, "
+            f"though runs with similar params have some: {listed(map(evidence.name, run_ids))}{rest}.",
             run_ids,
             section="overview",
             next="Check whether they stopped before the first evaluation, or log under other names or in another run.",

@@ -141,13 +141,15 @@ def _is_significant(better: np.ndarray, gain: np.ndarray, limits: Thresholds, te
 
 def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], better: np.ndarray) -> Finding:
     improved, mean = int((better > 0).sum()), float(better.mean())
-    every = f"all {len(better):,} runs" if improved == len(better) else f"{improved:,} of {len(better):,} runs"
+    runs = f"{len(better):,} runs"
+    every = f"in all {runs}" if improved == len(better) else f"in {improved:,} of {runs}"
+    over = "" if improved == len(better) else f" over all {len(better):,}"
     return Finding(
         "still_improving",
         "problem",
         "note",
-        f"{evidence.prefix(task)}{key} was still improving when the runs ended: in {every} the last points are "
-        f"better than those before, by {number(mean)} on average.",
+        f"{evidence.prefix(task)}{key} was still improving when the runs ended: {every} the last points are "
+        f"better than those before, by a mean{over} of {number(mean)}.",
         tuple(compress(run_ids, (better > 0).tolist())),
         (key,),
         numbers=(Number("better", improved), Number("runs", len(better)), Number("mean improvement", mean)),

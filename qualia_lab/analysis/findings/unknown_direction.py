@@ -70,8 +70,8 @@ def _no_objective_finding(evidence: Evidence, tasks: list[Task]) -> Finding:
         f"{'measures' if len(keys) == 1 else 'measure'} something else, so no configuration is named as leading.",
         section="study",
         code="runs.metrics",
-        next="Name one: --metric KEY:max or --metric KEY:min, or under [tool.qualia.metrics] of pyproject.toml "
-        '"KEY" = "higher" or "lower".',
+        next='Name one: --metric KEY:max or KEY:min, in the notebook PRIMARY_METRIC = "KEY" and GREATER_IS_BETTER = '
+        'True or False, or under [tool.qualia.metrics] of pyproject.toml "KEY" = "higher" or "lower".',
         experiment=evidence.experiment(tasks[0]) if len(tasks) == 1 else "",
     )
 
