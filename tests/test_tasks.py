@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab import NotebookGenerator, load_runs
+from qualia_lab.charts.by_experiment import by_experiment
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.marks import Points
+from qualia_lab.charts.layout import compute_layout
+from qualia_lab.charts.marks import Axis, Panel, Points
 from qualia_lab.charts.paper_tables import PaperTables
 from qualia_lab.runs.message import Message
 from tests.stores.empty import new_client
@@ -85,6 +88,17 @@ def test_a_chart_has_separate_panels_per_experiment(runs):
         assert [panel.title.split(":")[0] for panel in drawn.panels][:: drawn.columns] == ["churn", "price"]
         assert ET.fromstring(drawn.svg()).get("width") == "960"
         assert drawn.sentence.startswith("churn: ")
+
+
+def test_experiments_with_more_configurations_have_higher_panels():
+    marks = (Points(np.arange(2.0), np.arange(2.0), ("#24292F",)),)
+    axis = Axis("", (0, 1))
+    many, few = (
+        Chart(name, (Panel(axis, axis, marks),), name, height=height) for name, height in (("m", 430), ("f", 180))
+    )
+    (low, high), (bottom, top) = compute_layout(by_experiment([("many", many), ("few", few)])).y_spans
+    assert high == 1.0 and bottom == pytest.approx(0.0) and low > top
+    assert (high - low) / (top - bottom) == pytest.approx(300 / 60)
 
 
 def test_a_comparison_has_a_panel_for_each_metric_that_an_experiment_has(runs):

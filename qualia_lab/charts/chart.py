@@ -27,6 +27,7 @@ class Chart:
         note: what a reader has to know, such as what is left out or downsampled.
         height: in pixels; increased if the legend needs more.
         columns: panels per row; 0 for all panels in one row.
+        row_heights: how high the panels of each row are compared with those of others; () for equal heights.
         shared_y: whether the panels of a row share the y axis of its first panel and have no tick labels of their own.
         width: in pixels, where the front end does not choose it.
         names_at_ends: whether lines of its only panel are named at their ends, if no two names overlap there.
@@ -38,6 +39,7 @@ class Chart:
     note: str = ""
     height: int = 420
     columns: int = 0
+    row_heights: tuple[float, ...] = ()
     shared_y: bool = True
     width: int = 960
     names_at_ends: bool = False

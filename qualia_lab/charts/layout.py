@@ -110,11 +110,9 @@ def compute_layout(chart: Chart) -> Layout:
         names = end_labels(chart.panels[0], legend_marks(chart), height - top - bottom, left, legend_texts)
     if not names:
         height = max(height, top + bottom + LEGEND_LINE * len(shown_texts))
-    y_spans = tuple(
-        _part_span(rows - 1 - index // columns, rows, row_gap / (height - top - bottom))
-        for index in range(len(chart.panels))
-    )
-    panel_height = min((high - low for low, high in y_spans), default=1.0) * (height - top - bottom)
+    row_spans = _row_spans(chart.row_heights or (1.0,) * rows, row_gap / (height - top - bottom))
+    y_spans = tuple(row_spans[index // columns] for index in range(len(chart.panels)))
+    panel_heights = [(high - low) * (height - top - bottom) for low, high in y_spans]
     return Layout(
         width=chart.width,
         height=height,
@@ -126,9 +124,9 @@ def compute_layout(chart: Chart) -> Layout:
         note=note,
         panel_titles=panel_titles,
         x_labels=x_labels,
-        y_labels=_cut_labels([panel.y.label for panel in chart.panels], panel_height + row_gap / 2),
+        y_labels=_cut_labels([panel.y.label for panel in chart.panels], min(panel_heights, default=0) + row_gap / 2),
         x_ticks=x_ticks,
-        y_ticks=tuple(upright_ticks(panel.y, panel_height) for panel in chart.panels),
+        y_ticks=tuple(upright_ticks(panel.y, size) for panel, size in zip(chart.panels, panel_heights, strict=True)),
         legend_texts=legend_texts,
         end_labels=names,
         x_spans=x_spans,
@@ -141,6 +139,16 @@ def _part_span(index: int, count: int, gap: float) -> tuple[float, float]:
     size = (1 - gap * (count - 1)) / count
     start = index * (size + gap)
     return start, start + size
+
+
+def _row_spans(heights: Sequence[float], gap: float) -> list[tuple[float, float]]:
+    """Return start and end of each row, first row at the top of [0, 1], from the relative heights of rows."""
+    unit = (1 - gap * (len(heights) - 1)) / sum(heights)
+    spans, high = [], 1.0
+    for height in heights:
+        spans.append((max(0.0, high - unit * height), high))
+        high -= unit * height + gap
+    return spans
 
 
 def _cut_lines(text: str, size: float, width: float, most: int, *, bold: bool = False) -> tuple[str, ...]:
