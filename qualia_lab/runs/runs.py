@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.errors import UnknownRun
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.page.run_data import RUNS_MIME
 from qualia_lab.runs import frames
 from qualia_lab.runs.answers import answer_table, effects_table
 from qualia_lab.runs.artifacts import Artifacts
 from qualia_lab.runs.candidates import candidate_table
-from qualia_lab.runs.environments import environments_of_some
+from qualia_lab.runs.cards import findings_card, run_card, study_card
 from qualia_lab.runs.evaluations import Evaluations
 from qualia_lab.runs.failures import Failures
-from qualia_lab.runs.finding_charts import finding_charts
 from qualia_lab.runs.findings import find, finding_table, headline
 from qualia_lab.runs.group_tables import baseline_table, group_table, wanted_baseline
 from qualia_lab.runs.history_summary import history_summary
 from qualia_lab.runs.loaded import loaded_runs
-from qualia_lab.runs.message import Message, or_message
+from qualia_lab.runs.message import or_message
 from qualia_lab.runs.models import Models
 from qualia_lab.runs.namespace import properties_and_methods
 from qualia_lab.runs.origins import Origins
@@ -28,6 +26,7 @@ from qualia_lab.runs.paper_tables import paper_table
 from qualia_lab.runs.per_task import frame_per_task
 from qualia_lab.runs.plots import Plots
 from qualia_lab.runs.relations import Relations
+from qualia_lab.runs.sides import compare
 from qualia_lab.runs.study_settings import study_settings
 from qualia_lab.runs.summary import summary_html, summary_lines
 from qualia_lab.runs.trace_source import source_of_runs
@@ -48,14 +47,13 @@ if TYPE_CHECKING:
     from qualia_lab.charts.run_card import RunCard
     from qualia_lab.charts.study_card import StudyCard
     from qualia_lab.runs.loaded import Loaded
+    from qualia_lab.runs.message import Message
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.study import Study
     from qualia_lab.tables import RunTables
 
 
 _NAMESPACES = ("plot", "artifacts", "failures", "relations", "origins", "evaluations", "models", "traces")
-
-_RUNS_READ_PER_SIDE = 3  # runs per side whose library versions are looked up: each costs several requests to a server
 
 
 class Runs:
@@ -207,17 +205,7 @@ class Runs:
         Returns:
             A card that displays as HTML in a notebook and as text elsewhere.
         """
-        from qualia_lab.charts.descriptions import descriptions_by_owner
-        from qualia_lab.charts.study_card import StudyCard
-
-        tables = self._loaded.tables
-        notes = descriptions_by_owner(tables.experiment_tags, "experiment_id")
-        of_name = {
-            row["name"]: notes[row["experiment_id"]]
-            for row in tables.experiments.to_pylist()
-            if row["experiment_id"] in notes
-        }
-        return StudyCard(self.study, self._loaded.labels, of_name)
+        return study_card(self._loaded)
 
     def history(self, keys: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Every logged point of some metrics.
@@ -402,24 +390,7 @@ class Runs:
         Example:
             >>> runs.compare("optimizer=adam", "optimizer=sgd", claimed="optimizer")
         """
-        from qualia_lab.analysis.compare import compare_sides
-        from qualia_lab.analysis.sides import read_side
-
-        loaded = self._loaded
-        loaded.check_metrics([metric] if metric is not None else [])
-        sides = [read_side(self.tables, self.study, text, loaded.store.read_metric_history) for text in (a, b)]
-        run_ids = [run_id for side in sides for run_id in side[:_RUNS_READ_PER_SIDE]]
-        return compare_sides(
-            self.tables,
-            self.study,
-            sides[0],
-            sides[1],
-            metric,
-            claimed,
-            labels=(a, b),
-            environments=environments_of_some(loaded.store, self.tables, run_ids),
-            without=loaded.diverged,
-        )
+        return compare(self._loaded, a, b, metric, claimed)
 
     def candidates(
         self, metrics: Sequence[str] = (), metric: str | None = None, *, statistic: str = "last", limit: int = 20
@@ -557,12 +528,7 @@ class Runs:
         Raises:
             QualiaLabError: there is no such rule or threshold.
         """
-        from qualia_lab.charts.findings_card import FindingsCard
-        from qualia_lab.sections.added import section_titles
-
-        findings = self.find(thresholds)
-        titles = section_titles({finding.section for finding in findings})
-        return FindingsCard(findings, titles, len(self), limit, finding_charts(self._loaded, findings[:limit]))
+        return findings_card(self._loaded, self.find(thresholds), limit)
 
     def headline(self, **thresholds: Any) -> HeadlineCard:
         """The findings in a few sentences: who leads, what went wrong, and what to do next.
@@ -635,20 +601,4 @@ class Runs:
         Example:
             >>> runs.show("gbm-03-seed2")
         """
-        from qualia_lab.charts.previews import read_previews
-        from qualia_lab.charts.run_card import RunCard
-
-        if run is None:
-            return Message("No run was chosen.")
-        try:
-            run_id = self._loaded.run_id(run)
-        except UnknownRun as error:
-            return Message(str(error))
-        place, files, notes = self._loaded.files.of_run(run_id)
-        previews = tuple(read_previews(place, files, self._loaded.mask_rules))
-        objective = self.study.task_of[run_id].objective
-        return RunCard(
-            *(self._loaded.labels[run_id], self._loaded.one(run_id), files, notes, previews),
-            objective.key if objective else None,
-            folded,
-        )
+        return run_card(self._loaded, run, folded=folded)
