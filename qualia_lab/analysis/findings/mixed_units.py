@@ -19,21 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Thresholds of the rule.
-
-    Attributes:
-        fewest: Minimum number of runs in another unit.
-    """
-
-    fewest: int = 1
+    """No thresholds; the study decides which runs are in another unit."""
 
 
-def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: ARG001 - no thresholds
     """One finding per task: the runs that the study left out because of the unit of their objective."""
     findings = []
     for task in evidence.study.tasks:
         odd = [run_id for run_id in task.run_ids if evidence.study.left_out.get(run_id) == OTHER_UNITS]
-        if task.objective is not None and len(odd) >= thresholds.fewest:
+        if task.objective is not None and odd:
             findings.append(_finding(evidence, task, task.objective.key, odd))
     return findings
 
