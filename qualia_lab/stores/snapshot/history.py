@@ -58,25 +58,35 @@ def write_history(batches: Iterable[pa.RecordBatch], write: Callable[[Iterable[p
         _write_sorted(table, write)
 
 
-def read_history(file: Any, run_ids: pa.Array | None, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
-    """The points of these runs and metrics (None: all), read only from row groups that can contain them."""
+def read_encoded(file: Any, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
+    """The points of these metrics (None: all), read only from row groups that can contain them.
+
+    Run ids and keys are dictionaries: rows are chosen by them much faster, see `points_of`.
+    """
     with pq.ParquetFile(file, page_checksum_verification=True, read_dictionary=["run_id", "key"]) as parquet:
         groups = list(range(parquet.num_row_groups))
         if keys is not None:
             names = keys.to_pylist()
             groups = [group for group in groups if _may_hold(parquet.metadata.row_group(group), names)]
         for batch in parquet.iter_batches(batch_size=_ROW_GROUP, row_groups=groups) if groups else ():
-            chosen = batch
-            for name, wanted in (("key", keys), ("run_id", run_ids)):
-                if wanted is not None:
-                    encoded = chosen.column(name)
-                    is_wanted = pc.is_in(encoded.dictionary, value_set=wanted)
-                    chosen = chosen.filter(is_wanted.take(encoded.indices))
-            if chosen.num_rows:
-                columns = [
-                    one.dictionary_decode() if isinstance(one, pa.DictionaryArray) else one for one in chosen.columns
-                ]
-                yield pa.RecordBatch.from_arrays(columns, schema=schema.METRIC_HISTORY)
+            yield batch if keys is None else _with(batch, "key", keys)
+
+
+def points_of(batches: Iterable[pa.RecordBatch], run_ids: pa.Array | None) -> Iterator[pa.RecordBatch]:
+    """The points of these runs (None: all) among those of `read_encoded`, as METRIC_HISTORY of the schema."""
+    for batch in batches:
+        chosen = batch if run_ids is None else _with(batch, "run_id", run_ids)
+        if chosen.num_rows:
+            columns = [
+                one.dictionary_decode() if isinstance(one, pa.DictionaryArray) else one for one in chosen.columns
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema.METRIC_HISTORY)
+
+
+def _with(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:
+    """The rows with one of these values in a column, which is a dictionary."""
+    encoded = batch.column(name)
+    return batch.filter(pc.is_in(encoded.dictionary, value_set=values).take(encoded.indices))
 
 
 def _write_rest_of_series(

@@ -15,7 +15,7 @@ from qualia_lab.columns import column
 from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.snapshot.artifacts import ARTIFACT_ROWS, save_artifacts
-from qualia_lab.stores.snapshot.history import read_history, write_history
+from qualia_lab.stores.snapshot.history import points_of, read_encoded, write_history
 from qualia_lab.stores.snapshot.location import PARTS
 from qualia_lab.stores.snapshot.manifest import HISTORY, File, Part, changed_file_error, part_to_json, read_file
 from qualia_lab.tables import table_of
@@ -163,11 +163,16 @@ def read_points(
     location: SnapshotLocation, part: Part, run_ids: pa.Array | None = None, keys: pa.Array | None = None
 ) -> Iterator[pa.RecordBatch]:
     """The histories of these runs and metrics (None: all) in a part, file by file."""
+    return points_of(read_encoded_points(location, part, keys), run_ids)
+
+
+def read_encoded_points(location: SnapshotLocation, part: Part, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
+    """The histories of these metrics (None: all) in a part, file by file, for `points_of`."""
     wanted = None if keys is None else set(keys.to_pylist())
     for file in part.of(HISTORY):
         if wanted is None or file.keys is None or wanted.intersection(file.keys):
             with translate_read_errors(location, file), _opened_history(location, file) as opened:
-                yield from read_history(opened, run_ids, keys)
+                yield from read_encoded(opened, keys)
 
 
 def _opened_history(location: SnapshotLocation, file: File) -> Any:

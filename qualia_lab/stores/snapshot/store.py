@@ -26,13 +26,14 @@ from qualia_lab.stores.protocol import UNREAD_HISTORIES
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import ARTIFACT_ROWS, saved_artifact_place
 from qualia_lab.stores.snapshot.genai import write_genai
+from qualia_lab.stores.snapshot.history import points_of
 from qualia_lab.stores.snapshot.location import PARTS, open_location
 from qualia_lab.stores.snapshot.manifest import File, Manifest, Part, read_manifest
 from qualia_lab.stores.snapshot.parts import (
     ARTIFACT_STARTS,
     ARTIFACTS,
     PartWriter,
-    read_points,
+    read_encoded_points,
     read_table,
     rows_of_runs,
     write_file,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 # For this many runs, a snapshot for a notebook records the local folders of their artifacts.
 _RUNS_WITH_FOLDERS = 200
 
+_MOST_POINTS_KEPT = 1 << 18  # of the metric that was read last: 8 MB
 _NOT_SAVED = "the artifacts of this run were not saved with the notebook"
 
 
@@ -170,6 +172,7 @@ class SnapshotStore(Closing):
             self._manifest.choice or {}
         )  # what of people's words it was written with
         self._cached_artifacts: tuple[str, pa.Table, dict[str, File]] | None = None
+        self._last_points: tuple[tuple[str, str], list[pa.RecordBatch]] | None = None
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """See TrackingStore."""
@@ -259,7 +262,26 @@ class SnapshotStore(Closing):
         for part, runs in self._parts:
             count = len(rows_of_runs(runs, wanted))
             if count:
-                yield from read_points(self._location, part, wanted if count < part.runs else None, wanted_keys)
+                points = self._encoded_points(part, wanted_keys)
+                yield from points_of(points, wanted if count < part.runs else None)
+
+    def _encoded_points(self, part: Part, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
+        """The histories of metrics in a part; the last metric is kept, as charts read the runs of each experiment."""
+        metric = (part.name, keys[0].as_py()) if keys is not None and len(keys) == 1 else None
+        if metric is not None and self._last_points is not None and self._last_points[0] == metric:
+            yield from self._last_points[1]
+            return
+        read: list[pa.RecordBatch] = []
+        points = 0 if metric is not None else _MOST_POINTS_KEPT
+        for batch in read_encoded_points(self._location, part, keys):
+            points += batch.num_rows
+            if points <= _MOST_POINTS_KEPT:
+                read.append(batch)
+            else:
+                read.clear()
+            yield batch
+        if metric is not None and points <= _MOST_POINTS_KEPT:
+            self._last_points = metric, read
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """See TrackingStore."""
