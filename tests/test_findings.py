@@ -17,6 +17,7 @@ from qualia_lab.analysis.findings import RULES
 from qualia_lab.analysis.findings.finding import KINDS, SEVERITIES, number
 from qualia_lab.analysis.findings.settings import threshold_names
 from qualia_lab.errors import ForbiddenFinding, QualiaLabError
+from qualia_lab.runs import evidence
 from qualia_lab.sections import SECTIONS
 
 from .analysis import planted_genai
@@ -105,6 +106,19 @@ def test_two_standard_deviations_at_ten_seeds_are_significant_and_half_of_one_at
 def test_diverged_failed_and_duplicate_runs_are_excluded_from_means(known):
     _, truth, runs = known
     assert runs.groups()["n"].sum() == len(runs) - len(truth.diverges) - len(truth.failed) - 1
+
+
+@pytest.mark.parametrize(("thresholds", "times"), [({}, 1), ({"spikes": {"deviations": 3}}, 2)])
+def test_findings_use_the_histories_that_were_read_for_the_page(thresholds, times, known, monkeypatch):
+    uri, _, runs = known
+    read = []
+    original = evidence.collect_evidence
+    monkeypatch.setattr(evidence, "collect_evidence", lambda *given, **how: read.append(how) or original(*given, **how))
+    shown = load_runs(uri, list(runs))
+    shown._repr_mimebundle_()
+    findings = shown.find(thresholds)
+    assert len(read) == times
+    assert findings == load_runs(uri, list(runs)).find(thresholds)
 
 
 def test_the_learning_rate_matters_and_the_batch_size_does_not(first_findings):

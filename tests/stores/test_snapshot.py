@@ -18,6 +18,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
@@ -28,6 +29,7 @@ from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot import grouping as snapshot_grouping
 from qualia_lab.stores.snapshot import history as snapshot_history
+from qualia_lab.stores.snapshot import parts as snapshot_parts
 from qualia_lab.stores.snapshot.location import SnapshotLocation, open_location
 from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
 from tests.forked import client_of, socket_of
@@ -316,6 +318,23 @@ def test_one_metric_is_read_without_the_others(large_snapshot):
         (pq.ParquetFile(large_snapshot / file["file"]).metadata for file in histories), key=lambda one: one.num_rows
     )
     assert metadata.num_row_groups > 1  # so that other metrics can be skipped
+
+
+def test_a_metric_that_was_just_read_is_not_read_again_for_other_runs(large_snapshot, monkeypatch):
+    def points(store, runs, key):
+        return pa.Table.from_batches(store.read_metric_history(runs, [key])).to_pylist()
+
+    store, uri = open_store(f"snapshot:{large_snapshot}"), f"snapshot:{large_snapshot}"
+    run_ids = store.read_runs(Query(filter="experiment.name = 'experiment 1'")).column("run_id").to_pylist()
+    some, others = run_ids[:20], run_ids[20:]
+    expected = [points(open_store(uri), runs, key) for runs, key in ((some, "m7"), (others, "m7"), (others, "m8"))]
+    opened = []
+    original = snapshot_parts.read_encoded
+    monkeypatch.setattr(snapshot_parts, "read_encoded", lambda file, keys: opened.append(keys) or original(file, keys))
+    found = [points(store, some, "m7"), points(store, others, "m7")]
+    assert len(opened) == 1
+    assert [*found, points(store, others, "m8")] == expected
+    assert [len(rows) for rows in expected] == [20 * LARGE_STEPS, 40 * LARGE_STEPS, 40 * LARGE_STEPS]
 
 
 @pytest.mark.parametrize("buffer_size", [7, 50, 1000])
