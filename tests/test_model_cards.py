@@ -290,6 +290,16 @@ def test_models_are_read_once_for_the_plan_and_the_kernel(logged):
             assert len(reads) == 1
 
 
+def test_a_type_that_a_signature_does_not_give_is_said_to_be_missing():
+    inputs = '[{"name": "a"}, {"name": "t", "type": "tensor", "tensor-spec": {}}, {"type": "array", "items": {}}]'
+    file = read_model_file(f"flavors: {{}}\nsignature:\n  inputs: '{inputs}'\n")
+    assert list(map(str, file.signature.inputs.columns)) == [
+        "a: type not given",
+        "t: tensor type not given",
+        "array(type not given)",
+    ]
+
+
 def test_defaults_that_people_wrote_are_left_out_without_content(logged):
     run_id = (logged / "run").read_text()
     models = load_runs(f"sqlite:///{logged / 'mlflow.db'}", [run_id], content=False).models

@@ -15,6 +15,7 @@ _DEEPEST = 6  # levels of a type such as array(object(…))
 _NAME, _VERSION, _TYPE, _DEFAULT = 60, 20, 200, 100  # characters that are kept of untrusted texts
 _DIGITS = 15  # of a size
 _NOT_SHOWN = "‹not shown›"
+_NO_TYPE = "type not given"
 _NULLS = ("", "null", "~")  # as YAML writes them
 
 
@@ -198,10 +199,12 @@ def _type(given: Any, deepest: int) -> str:
     """A type in words: `double`, `tensor float32 [-1, 4]`, `array(string)`, `object(role: string, …)`, `map(long)`."""
     if not isinstance(given, dict):
         return str(given)[:_NAME]
-    kind = str(given.get("type") or given.get("dtype"))[:_NAME]
+    kind = str(given.get("type") or given.get("dtype") or _NO_TYPE)[:_NAME]
     tensor, properties = given.get("tensor-spec"), given.get("properties")
     if isinstance(tensor, dict):
-        return f"tensor {str(tensor.get('dtype'))[:_NAME]} {str(tensor.get('shape'))[:_NAME]}"
+        shape = tensor.get("shape")
+        said = f" {str(shape)[:_NAME]}" if isinstance(shape, list) else ""
+        return f"tensor {str(tensor.get('dtype') or _NO_TYPE)[:_NAME]}{said}"
     if deepest == 0:
         return "…"
     for inner in ("items", "values"):
