@@ -68,7 +68,7 @@ HEADLINES = {
     "state_is_no_seed": "s128-2 (mamba_d_state=128, lr=2) has the best val_acc, 0.822; next is s128-1",
     "a_count_leads": "No configuration leads: acc is 0.5 in all 18.",
     "spread_is_no_score": "c19 (C=19) has the best mean_test_f1, 0.88; next is c18 (C=18) with 0.86. All 20",
-    "random_search": "t12 (dropout=0.4521) has the best val_acc, 0.9064; next is t3 (dropout=0.3195) with 0.9026.",
+    "random_search": "t12 (dropout=0.4521, lr=0.002173, weight_decay=0.0005345) has the best val_acc, 0.9064; next is",
     "interaction": "batch_size=32, lr=0.001 has the best mean val_acc, 0.9013 (n = 5), but cannot be told apart from "
     "batch_size=256, lr=0.01; it is better than the other 2 by 0.2009 or more.",
     "healthy_gan": "g0 (z=32) has the best fid, 40; next is g1 (z=64) with 41. All 5 configurations ran once",

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from qualia_lab.analysis.findings.naming import brief_names
 from qualia_lab.analysis.groups import group_runs, short_labels
 from qualia_lab.charts.group_means import group_means
 from qualia_lab.charts.marks import Points
@@ -73,6 +74,13 @@ def test_labels_have_only_the_params_that_distinguish_configurations():
     assert list(short_labels(configurations([({}, {})])).values()) == ["all runs"]
     lacking = short_labels(configurations([({}, {}), ({"lr": "1"}, {})]))
     assert list(lacking.values()) == ["no lr", "lr=1"]
+
+
+def test_names_of_a_random_search_have_every_factor_that_alone_distinguishes():
+    """One of them alone would look like the factor that decides."""
+    rows = [({"net": "ab"[n % 2], "dropout": f"0.{n}1", "lr": f"{n * 3 % 5}e-3"}, {}) for n in range(1, 5)]
+    assert brief_names(configurations(rows))["run0"] == "net=b, dropout=0.11, lr=3e-3"
+    assert brief_names(configurations(rows), fewest=True)["run0"] == "net=b, dropout=0.11"
 
 
 def test_labels_differ_where_a_value_contains_another_setting():

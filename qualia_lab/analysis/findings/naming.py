@@ -110,8 +110,13 @@ def _common_run_name(configuration: Configuration, run_names: Mapping[str, str])
     return one_line(names.pop(), _WIDEST) if len(names) == 1 else ""
 
 
-def brief_names(configurations: Sequence[Configuration], run_names: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Name all configurations of one task by the fewest factors that distinguish them, with rounded values.
+def brief_names(
+    configurations: Sequence[Configuration], run_names: Mapping[str, str] | None = None, *, fewest: bool = False
+) -> dict[str, str]:
+    """Name all configurations of one task by few factors that distinguish them, with rounded values.
+
+    In a random search each numeric factor distinguishes all configurations; one of them alone would look like the one
+    that decides, so all are named if there is room.
 
     Configurations that have few of these factors in common are called by their run names; where several have the same
     one, the factors that distinguish these are in brackets.
@@ -119,12 +124,15 @@ def brief_names(configurations: Sequence[Configuration], run_names: Mapping[str,
     Args:
         configurations: The configurations.
         run_names: The name of each run, by its id.
+        fewest: Whether to name no factor that is not needed.
 
     Returns:
         The name of each configuration, by the id of its first run; no two are equal.
     """
     runs = _telling_run_names(configurations, run_names or {})
-    shown = _by_runs(configurations, runs)[0] if runs else _by_factors(configurations)
+    shown = [] if fewest or runs else _by_equal_factors(configurations)
+    if not shown:
+        shown = _by_runs(configurations, runs)[0] if runs else _by_factors(configurations)
     cut = distinct_names(shown, [configuration.run_ids[0] for configuration in configurations], width=_BRIEF)
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, cut, strict=True)}
 
@@ -148,6 +156,31 @@ def _by_factors(configurations: Sequence[Configuration]) -> list[str]:
             words = _own_settings(sorted(key for key in own if having[key] == 1)[:1], [], dict(configuration.params))
         shown.append(", ".join(words) or (f"no {', '.join(names)}" if keys else "all runs"))
     return shown
+
+
+def _by_equal_factors(configurations: Sequence[Configuration]) -> list[str]:
+    """Names that have all factors that alone distinguish the configurations; [] if these are not several, or too long.
+
+    A factor of words that `distinguishing_params` puts first stays first.
+    """
+    columns: dict[str, list[str]] = {}
+    for configuration in configurations:
+        for key, value in configuration.params:
+            if value is not None:
+                columns.setdefault(key, []).append(value)
+    equal = [key for key, values in columns.items() if len(set(values)) == len(configurations)]
+    if len(configurations) < 2 or len(equal) < 2:
+        return []
+    keys = distinguishing_params(configurations)
+    keys += [key for key in equal if key not in keys]
+    if len(keys) > MOST_NAMED or any(len(columns[key]) < len(configurations) for key in keys):
+        return []
+    words = []
+    for key, name in zip(keys, distinct_names(keys, width=_WIDEST), strict=True):
+        short = short_values(columns[key])
+        words.append([f"{name}={short[value]}" for value in columns[key]])
+    shown = [", ".join(row) for row in zip(*words, strict=True)]
+    return shown if max(map(len, shown)) <= _BRIEF else []
 
 
 def _by_runs(
@@ -203,7 +236,7 @@ def narrow_names(
         The name of each configuration, by the id of its first run, no two equal; and a sentence that says which factors
         the values are of, "" if the names say it.
     """
-    named = brief_names(configurations, run_names)
+    named = brief_names(configurations, run_names, fewest=True)
     if all(len(name) <= width for name in named.values()):
         return named, ""
     _, keys, rows = _short_settings(configurations)
