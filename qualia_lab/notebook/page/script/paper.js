@@ -13,7 +13,7 @@ function startPaper() {
   });
 }
 
-// What is done for print is undone after it.
+// All of it is undone after printing.
 function hideOnPaper(element) {
   element.classList.add("off-paper");
   return () => element.classList.remove("off-paper");
