@@ -12,6 +12,7 @@ from scipy.stats import fisher_exact, median_abs_deviation
 
 from qualia_lab import schema
 from qualia_lab.analysis.findings import RULES, find_findings
+from qualia_lab.analysis.findings import evidence as collecting
 from qualia_lab.analysis.findings.diverged import bad_histories, diverged_runs
 from qualia_lab.analysis.findings.evidence import collect_evidence
 from qualia_lab.analysis.findings.failed_apart import values_of_failed
@@ -728,6 +729,18 @@ def test_values_that_overflow_cause_neither_errors_nor_warnings(huge, which):
         }
         runs.append({"run_id": f"r{number}", "params": params, "metrics": metrics})
     assert find_findings(evidence_of(runs), ALL)
+
+
+def test_curves_that_are_read_again_have_the_points_of_those_that_were_kept(monkeypatch):
+    values = np.r_[np.linspace(1, 0.2, 60), np.linspace(0.2, 0.9, 60)]
+    points = sorted((place // 2, value, 0) for place, value in enumerate(values))  # two of each step and time
+    runs = [{"run_id": "a", "metrics": {"val_loss": points, "train_loss": points}}]
+    kept = evidence_of(runs).full_curves.curves
+    monkeypatch.setattr(collecting, "_MOST_HELD", 1)
+    again = evidence_of(runs).full_curves.curves
+    assert kept.keys() == again.keys() == {0, 1}
+    for row, curve in kept.items():
+        assert all(map(np.array_equal, curve, again[row]))
 
 
 def test_points_without_a_step_and_with_one_time_have_no_order_and_are_no_curve():

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from qualia_lab.analysis.findings.block_curves import BlockCurves, block_curves, lead_block_curves, rows_by_run
 from qualia_lab.analysis.findings.metric_pairs import metric_pairs
+from qualia_lab.analysis.findings.points import last_of_equal
 from qualia_lab.analysis.histories import real
 from qualia_lab.columns import whole
 
@@ -145,21 +146,25 @@ def _read(evidence: Evidence, rows: Sequence[int]) -> dict[int, Curve]:
     row_of = {(evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]): row for row in rows}
     runs = {run_id for run_id, _ in row_of}
     run_ids = [run_id for run_id in evidence.run_ids if run_id in runs]
-    pieces: dict[int, list[tuple[Integers, Numbers]]] = {row: [] for row in rows}
+    pieces: dict[int, list[tuple[Integers, Integers, Numbers]]] = {row: [] for row in rows}
     for batch in evidence.read_history(run_ids, sorted({key for _, key in row_of})):
         codes = [whole(batch.column(name)).dictionary_encode() for name in ("run_id", "key")]
         names = [code.dictionary.to_pylist() for code in codes]
         run, key = (pc.fill_null(code.indices, 0).to_numpy(zero_copy_only=False) for code in codes)
-        steps = batch.column("step").fill_null(0).to_numpy(zero_copy_only=False)
+        steps, times = (
+            batch.column(name).fill_null(0).to_numpy(zero_copy_only=False) for name in ("step", "timestamp")
+        )
         values = real(batch.column("value").fill_null(np.nan).to_numpy(zero_copy_only=False))
         begins = np.flatnonzero((run[1:] != run[:-1]) | (key[1:] != key[:-1])) + 1
         for begin, end in pairwise([0, *begins.tolist(), len(run)]):
             row = row_of.get((names[0][run[begin]], names[1][key[begin]])) if begin < end else None
             if row is not None:
-                finite = np.isfinite(values[begin:end])
-                pieces[row].append((steps[begin:end][finite], values[begin:end][finite]))
-    return {
-        row: Curve(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        for row, parts in pieces.items()
-        if parts
-    }
+                # Copies, or the whole batch would stay in memory.
+                pieces[row].append((steps[begin:end].copy(), times[begin:end].copy(), values[begin:end].copy()))
+    return {row: _curve(*map(np.concatenate, zip(*parts, strict=True))) for row, parts in pieces.items() if parts}
+
+
+def _curve(steps: Integers, times: Integers, values: Numbers) -> Curve:
+    """The points of one history that the summarised one has, too."""
+    kept = last_of_equal(steps, times) & np.isfinite(values)
+    return Curve(steps[kept], values[kept])

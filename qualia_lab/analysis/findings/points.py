@@ -134,8 +134,14 @@ def _without_ties(points: Points) -> Points:
     last of them remains, as in MLflow's latest metrics.
     """
     run, key, steps, times, values = points
-    same = (run[1:] == run[:-1]) & (key[1:] == key[:-1]) & (steps[1:] == steps[:-1]) & (times[1:] == times[:-1])
-    if not same.any():
-        return points
-    kept = np.r_[~same, True]
-    return Points(run[kept], key[kept], steps[kept], times[kept], values[kept])
+    kept = last_of_equal(run, key, steps, times)
+    return points if kept.all() else Points(run[kept], key[kept], steps[kept], times[kept], values[kept])
+
+
+def last_of_equal(*columns: Integers) -> npt.NDArray[np.bool_]:
+    """Whether each row differs from the next one in any of these columns, which are not empty."""
+    differs = np.zeros(len(columns[0]), np.bool_)
+    differs[-1] = True
+    for column in columns:
+        differs[:-1] |= column[1:] != column[:-1]
+    return differs
