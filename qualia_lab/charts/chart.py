@@ -6,6 +6,8 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.collection import collection_paused
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -72,6 +74,7 @@ class Chart:
 
         return one_line(" ".join(filter(None, (self.sentence, self.note))))
 
+    @collection_paused()
     def _repr_mimebundle_(
         self,
         include: Sequence[str] | None = None,  # noqa: ARG002 - IPython's signature; IPython filters the result itself

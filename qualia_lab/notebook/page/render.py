@@ -12,6 +12,7 @@ from itertools import count
 from string import Template
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qualia_lab.collection import collection_paused
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.notebook.clean import clean_html
 from qualia_lab.notebook.generated import cell_key
@@ -53,6 +54,7 @@ class _Rendered(NamedTuple):
     html: str
 
 
+@collection_paused()
 def render_page(notebook: Mapping[str, Any], *, title: str, reload: float | None = None) -> str:
     """Return the HTML page of a notebook.
 
