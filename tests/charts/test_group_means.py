@@ -78,7 +78,7 @@ def test_labels_have_only_the_params_that_distinguish_configurations():
 
 def test_names_of_a_random_search_have_every_factor_that_alone_distinguishes():
     """One of them alone would look like the factor that decides."""
-    rows = [({"net": "ab"[n % 2], "dropout": f"0.{n}1", "lr": f"{n * 3 % 5}e-3"}, {}) for n in range(1, 5)]
+    rows = [({"net": "ab"[n % 2], "dropout": f"0.{n}1", "lr": f"{n * 3 % 11}e-3"}, {}) for n in range(1, 10)]
     assert brief_names(configurations(rows))["run0"] == "net=b, dropout=0.11, lr=3e-3"
     assert brief_names(configurations(rows), fewest=True)["run0"] == "net=b, dropout=0.11"
 

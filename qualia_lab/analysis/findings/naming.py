@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
 _BRIEF = 60  # characters of a brief name
+_SEARCHED = 8  # configurations from which on values that are all different are those of a search
 _LEAST_OF_NAME = 8  # characters of a run name before values in brackets
 _LONG_NUMBER = 7  # characters up to which a number is not rounded
 _CHOSEN_BY_MLFLOW = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")  # `bold-shrike-123`
@@ -169,7 +170,7 @@ def _by_equal_factors(configurations: Sequence[Configuration]) -> list[str]:
             if value is not None:
                 columns.setdefault(key, []).append(value)
     equal = [key for key, values in columns.items() if len(set(values)) == len(configurations)]
-    if len(configurations) < 2 or len(equal) < 2:
+    if len(configurations) < _SEARCHED or len(equal) < 2:
         return []
     keys = distinguishing_params(configurations)
     keys += [key for key in equal if key not in keys]
