@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qualia_lab.analysis.model_files import read_model_file
 from qualia_lab.errors import SettingsError
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.masking.personal import replace_personal
 from qualia_lab.masking.privacy import Privacy
+from qualia_lab.masking.private_files import private_bytes
 from qualia_lab.masking.redactor import CUT_MARK, Redactor, is_cut
 from qualia_lab.runs import load_runs
 from qualia_lab.selection import Query
@@ -248,3 +250,28 @@ def test_evaluations_are_compared_as_before(planted, genai_sample, shown):
     rows, hidden = (one.evaluations.changed_rows(scorer="correctness") for one in (stored, private))
     assert len(rows) == len(hidden) > 0
     assert "jane.plant" in str(rows.to_dict()) and "jane.plant" not in str(hidden.to_dict())
+
+
+def test_a_model_file_without_content_says_what_mlflow_says_of_the_model():
+    written = (
+        "artifact_path: model\nflavors:\n  openai:\n    openai_version: 2.1.0\n    prompt: a prompt of somebody\n"
+        "  python_function:\n    python_version: 3.11.7\n    config:\n      system: a prompt of somebody\n"
+        "metadata:\n  note: a prompt of somebody\nmlflow_version: 3.17.2\nprompts:\n- a prompt of somebody\nsignature:\n"
+        '  inputs: \'[{"name": "question",\n    "type": "string"}]\'\n  outputs: null\n'
+        '  params: \'[{"name": "system", "default":\n    "a prompt of somebody\'\'s", "type": "string", "shape": null},'
+        ' {"name": "k",\n    "default": 5, "type": "long"}]\'\nutc_time_created: \'2026-11-30 01:00:00.000000\'\n'
+    )
+    redactor = Redactor(Privacy(content=False))
+    change = lambda data, of: of(data.decode()).encode()  # noqa: E731
+    shown = private_bytes("model/MLmodel", written.encode(), redactor, is_whole=True, change=change).decode()
+    assert "somebody" not in shown
+    file = read_model_file(shown)
+    assert file.flavours == (("openai", "2.1.0"), ("python_function", ""))
+    assert (file.python_version, file.mlflow_version, file.created[:10]) == ("3.11.7", "3.17.2", "2026-11-30")
+    assert [str(one) for one in file.signature.inputs.columns] == ["question: string"]
+    assert [(one.name, one.default) for one in file.signature.params.columns] == [
+        ("system", '"‹not shown›"'),
+        ("k", "5"),
+    ]
+    odd = written.replace("  params: '", "  params: |\n    ")
+    assert "somebody" not in private_bytes("MLmodel", odd.encode(), redactor, is_whole=True, change=change).decode()

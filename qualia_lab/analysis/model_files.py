@@ -9,12 +9,12 @@ from typing import Any
 from qualia_lab.analysis.structured_text import parse_json, parse_yaml
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
+from qualia_lab.masking.private_files import NOT_SHOWN
 
 _FLAVOURS = 10  # a model has two or three
 _DEEPEST = 6  # levels of a type such as array(object(…))
 _NAME, _VERSION, _TYPE, _DEFAULT = 60, 20, 200, 100  # characters that are kept of untrusted texts
 _DIGITS = 15  # of a size
-_NOT_SHOWN = "‹not shown›"
 _NO_TYPE = "type not given"
 _NULLS = ("", "null", "~")  # as YAML writes them
 
@@ -115,8 +115,8 @@ def without_texts(file: ModelFile) -> ModelFile:
 
 def _without_texts(part: Part) -> Part:
     # As JSON, only texts have quotes: numbers, true and false stay.
-    columns = (replace(one, default=_NOT_SHOWN) if '"' in one.default else one for one in part.columns)
-    return Part(tuple(columns), _NOT_SHOWN if part.unread else "")
+    columns = (replace(one, default=NOT_SHOWN) if '"' in one.default else one for one in part.columns)
+    return Part(tuple(columns), NOT_SHOWN if part.unread else "")
 
 
 def read_model_file(text: str) -> ModelFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import StoreError
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 # The table that mlflow.evaluate logs: its scores stay, its texts are hidden.
 _EVALUATION_TABLE = "eval_results_table.json"
 # Shown without content, too: what a run was made with, in files that MLflow writes.
-_ENVIRONMENT = ("MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml")
+NOT_SHOWN = "‹not shown›"  # instead of a default of a param of a model
+_MODEL_FILE = "MLmodel"
+_ENVIRONMENT = (_MODEL_FILE, "requirements.txt", "conda.yaml", "python_env.yaml")
+# Of a model's file without content: what MLflow says of the model by itself, and of its flavours and columns.
+_FACTS = re.compile(
+    r"(artifact_path|mlflow_version|model_id|model_size_bytes|model_uuid|run_id|utc_time_created): *[\w.:/' -]+"
+)
+_FLAVOUR = re.compile(r"  [\w.]+:|    \w*version: *[\w.+']+")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"RIFF")
 _TABLES = (b"PAR1", b"ARROW1", b"SQLite format 3\0")  # binary files that hold texts
 _IN_FILE = "in a file "
@@ -49,11 +57,52 @@ def private_bytes(
         if name == _EVALUATION_TABLE and is_whole and (table := _without_texts(data, redactor)) is not None:
             return table
         raise StoreError(f"{one_line(path, 100)} is not shown, as CONTENT = False leaves out what people wrote.", "")
+    if not redactor.privacy.content and name == _MODEL_FILE:
+        data = change(data, _facts_of_model)
     if not redactor.privacy.redact:
         return data
     if data.startswith(_TABLES):
         raise StoreError(f"{one_line(path, 100)} is not shown, as nothing can be redacted in a binary table.", "")
     return change(data, redactor.unnumbered)
+
+
+def _facts_of_model(text: str) -> str:
+    """What an MLmodel file says without words of people, which metadata, prompts and configs may be.
+
+    Of the params of the signature, which are JSON in a text of YAML, defaults that hold texts are hidden.
+    """
+    facts: list[str] = []
+    columns: list[str] = []
+    params: list[str] = []
+    block, part = "", ""
+    for line in text.splitlines():
+        if not line.startswith(" "):
+            block, part = line.rstrip(), ""
+            facts += [block] if block == "flavors:" or _FACTS.fullmatch(block) else []
+        elif block == "flavors:" and _FLAVOUR.fullmatch(line.rstrip()):
+            facts.append(line)
+        elif block == "signature:":
+            part = part if line.startswith("   ") else line.partition(":")[0].strip()
+            columns += [line] if part in ("inputs", "outputs") else []
+            params += [line.strip()] if part == "params" else []
+    return "\n".join((*facts, "signature:", *columns, _params_without_texts(" ".join(params)), ""))
+
+
+def _params_without_texts(entry: str) -> str:
+    """`  params: '[…]'` with hidden defaults; "" if it is not written as MLflow does."""
+    quoted = re.fullmatch(r"params: '(.*)'", entry)
+    try:
+        params = json.loads(quoted[1].replace("''", "'")) if quoted else None
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(params, list) or not all(isinstance(one, dict) for one in params):
+        return ""
+    kept = [{key: one.get(key) for key in ("name", "type", "shape", "default")} for one in params]
+    for one in kept:
+        if '"' in json.dumps(one["default"]):
+            one["default"] = NOT_SHOWN
+    written = json.dumps(kept, ensure_ascii=False).replace("'", "''")
+    return f"  params: '{written}'"
 
 
 def _without_texts(data: bytes, redactor: Redactor) -> bytes | None:
