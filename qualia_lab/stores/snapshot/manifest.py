@@ -117,7 +117,7 @@ def read_manifest(location: SnapshotLocation) -> Manifest:
         fields = json.loads(data)
         version = int(fields["schema_version"])
         if version == SCHEMA_VERSION:
-            return Manifest(
+            manifest = Manifest(
                 tracking_uri=str(fields["tracking_uri"]),
                 beside=None if fields["beside"] is None else str(fields["beside"]),
                 choice=None if fields["choice"] is None else dict(fields["choice"]),
@@ -127,6 +127,9 @@ def read_manifest(location: SnapshotLocation) -> Manifest:
                 traces_of=None if fields.get("traces_of") is None else dict(fields["traces_of"]),
                 spans_in_part=bool(fields.get("spans_in_part")),
             )
+            if fields["counts"] == manifest.counts():  # else a part that is no longer listed would not be missed
+                return manifest
+            raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT) from error
     raise StoreUnreadable(
