@@ -6,6 +6,7 @@ import ast
 import contextlib
 import io
 import logging
+import os
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,11 @@ def evaluate_pipeline(*, tracking_uri: str | None, experiment: str, debug: bool)
     console.say(f"next: create-observation-notebook{where} --experiment {for_shell(experiment)} --template evaluate")
 
 
+# MLflow evaluates ten rows at a time. Ten writers of a SQLite file wait for each other, on a busy machine until some
+# give up, and traces were lost then. A search takes milliseconds.
+_ONE_AT_A_TIME = ("MLFLOW_GENAI_EVAL_MAX_WORKERS", "MLFLOW_GENAI_EVAL_MAX_SCORER_WORKERS")
+
+
 def evaluate_methods(
     uri: TrackingUri,
     client: MlflowClient,
@@ -134,6 +140,8 @@ def evaluate_methods(
         raise StoreError(
             f"MLflow {mlflow.__version__} has no mlflow.genai.evaluate.", "Install MLflow 3.0 or newer, and run again."
         )
+    for name in _ONE_AT_A_TIME:
+        os.environ.setdefault(name, "1")
     mlflow.set_tracking_uri(uri.full)
     mlflow.set_experiment(experiment_id=experiment_id)
     documents = read_documents()

@@ -145,9 +145,7 @@ def test_a_manifest_of_other_words_is_said_or_makes_no_difference(true, tmp_path
     whole = (first / "manifest.json").read_text()
     chance, wrong = random.Random(4), []
     # What a snapshot says of itself and not of its runs may be anything.
-    about = re.compile(
-        r"(tracking_uri|beside|choice|written_by|name|finished|artifacts|keys|experiments|runs)\b"
-    )
+    about = re.compile(r"(tracking_uri|beside|choice|written_by|name|finished|artifacts|keys|experiments|runs)\b")
     tried = 150
     for _ in range(tried):
         manifest = json.loads(whole)
