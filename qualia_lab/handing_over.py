@@ -6,8 +6,6 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qualia_lab.genai_tables import traces_query
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,8 +29,7 @@ def hand_over(data: ReadData, selection: Selection, named: str) -> Iterator[tupl
     """
     import pyarrow as pa
 
-    from qualia_lab.notebook.artifact_runs import models_with_files, runs_with_artifacts
-    from qualia_lab.stores.snapshot.genai import GenAIChoice
+    from qualia_lab.notebook.artifact_runs import genai_of_runs, runs_with_artifacts
     from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
     if selection.traces is not None:
@@ -45,18 +42,7 @@ def hand_over(data: ReadData, selection: Selection, named: str) -> Iterator[tupl
         return
     tables, digest = data.runs(selection).stored, data.digest(selection)  # the kernel splits metrics itself
     models, traces = data.genai(selection)
-    query = traces_query(tables)
-    genai = _with_spans_read(
-        GenAIChoice(
-            # Of these, evaluation datasets are saved, whose records are recognised in judged traces.
-            experiment_ids=query.experiment_ids if traces.assessments.num_rows else (),
-            run_ids=tables.run_ids,
-            traces=query,
-            trace_tables=traces,
-            model_tables=models,
-            files_of=models_with_files(models),
-        )
-    )
+    genai = _with_spans_read(genai_of_runs(tables, models, traces))
     del models, traces
     with hand_over_runs(
         data.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from qualia_lab.choosing_traces import raise_no_traces
 from qualia_lab.errors import NotebookError, SelectionError, UnknownRun
 from qualia_lab.genai_tables import TraceQuery, traces_query
 from qualia_lab.masking.tables import masked_columns, masked_keys
-from qualia_lab.notebook.artifact_runs import models_with_files, runs_with_artifacts
+from qualia_lab.notebook.artifact_runs import genai_of_runs, runs_with_artifacts
 from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 from qualia_lab.stores.ended import ENDED
@@ -86,17 +87,8 @@ def _genai_of(store: TrackingStore, tables: RunTables) -> GenAIChoice | None:
     """The models and traces of the runs; where these were judged, also the evaluation datasets of their experiments."""
     if not isinstance(store, ReadsGenAI):
         return None
-    query = traces_query(tables)
-    traces, models = store.read_traces(query), read_models_of(store, tables)
-    return GenAIChoice(
-        experiment_ids=query.experiment_ids if traces.assessments.num_rows else (),
-        run_ids=tables.run_ids,
-        traces=query,
-        trace_tables=traces,
-        model_tables=models,
-        files_of=models_with_files(models),
-        standalone=True,
-    )
+    traces, models = store.read_traces(traces_query(tables)), read_models_of(store, tables)
+    return replace(genai_of_runs(tables, models, traces), standalone=True)
 
 
 def _write_traces(folder: Path, parameters: dict[str, Any], store: TrackingStore) -> BundleManifest:

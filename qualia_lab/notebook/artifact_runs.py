@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.endings import endings
 from qualia_lab.analysis.models import MODELS_SHOWN, known_models, shown_first
+from qualia_lab.genai_tables import traces_query
 from qualia_lab.schema import TAGS
 from qualia_lab.sections.section import RUNS_SHOWN
+from qualia_lab.stores.snapshot.genai import GenAIChoice
 from qualia_lab.study.statuses import FAILED
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
-    from qualia_lab.genai_tables import ModelTables
+    from qualia_lab.genai_tables import ModelTables, TraceTables
     from qualia_lab.tables import RunTables
 
 # The artifacts of this many failed runs are always included, because their logs show the cause.
@@ -29,7 +31,27 @@ def runs_with_artifacts(tables: RunTables) -> list[str]:
     return list(dict.fromkeys((*tables.run_ids[:RUNS_SHOWN], *failed[:_FAILED_RUNS], *tables.run_ids[-1:])))
 
 
-def models_with_files(models: ModelTables) -> tuple[str, ...]:
+def genai_of_runs(tables: RunTables, models: ModelTables, traces: TraceTables) -> GenAIChoice:
+    """Return what a snapshot for the notebook holds of MLflow 3, with all spans of the traces.
+
+    Args:
+        tables: the tables of the runs.
+        models: the models of these runs.
+        traces: the traces of these runs. If they were judged, the evaluation datasets of their experiments are saved,
+            whose records are recognised in them.
+    """
+    query = traces_query(tables)
+    return GenAIChoice(
+        experiment_ids=query.experiment_ids if traces.assessments.num_rows else (),
+        run_ids=tables.run_ids,
+        traces=query,
+        trace_tables=traces,
+        model_tables=models,
+        files_of=_models_with_files(models),
+    )
+
+
+def _models_with_files(models: ModelTables) -> tuple[str, ...]:
     """Return the ids of the logged models that are shown first, of which the notebook reads the MLmodel file.
 
     Args:

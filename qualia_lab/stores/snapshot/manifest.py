@@ -117,25 +117,30 @@ def read_manifest(location: SnapshotLocation) -> Manifest:
         fields = json.loads(data)
         version = int(fields["schema_version"])
         if version == SCHEMA_VERSION:
-            manifest = Manifest(
-                tracking_uri=str(fields["tracking_uri"]),
-                beside=None if fields["beside"] is None else str(fields["beside"]),
-                choice=None if fields["choice"] is None else dict(fields["choice"]),
-                tables=tuple(map(_file, _list(fields["tables"]))),
-                parts=tuple(map(part_from_json, _list(fields["parts"]))),
-                as_of=None if fields.get("as_of") is None else int(fields["as_of"]),
-                traces_of=None if fields.get("traces_of") is None else dict(fields["traces_of"]),
-                spans_in_part=bool(fields.get("spans_in_part")),
-            )
-            if fields["counts"] == manifest.counts():  # else a part that is no longer listed would not be missed
-                return manifest
-            raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT)
+            return _manifest(fields)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT) from error
     raise StoreUnreadable(
         f"The snapshot in {location.shown} has version {version}, and this program reads {SCHEMA_VERSION}.",
         _HINT,
     )
+
+
+def _manifest(fields: dict[str, Any]) -> Manifest:
+    """The manifest from JSON. Raises ValueError, KeyError or TypeError if it is invalid."""
+    manifest = Manifest(
+        tracking_uri=str(fields["tracking_uri"]),
+        beside=None if fields["beside"] is None else str(fields["beside"]),
+        choice=None if fields["choice"] is None else dict(fields["choice"]),
+        tables=tuple(map(_file, _list(fields["tables"]))),
+        parts=tuple(map(part_from_json, _list(fields["parts"]))),
+        as_of=None if fields.get("as_of") is None else int(fields["as_of"]),
+        traces_of=None if fields.get("traces_of") is None else dict(fields["traces_of"]),
+        spans_in_part=bool(fields.get("spans_in_part")),
+    )
+    if fields["counts"] != manifest.counts():
+        raise ValueError("a part that is no longer listed would not be missed")
+    return manifest
 
 
 def read_file(location: SnapshotLocation, file: File) -> bytes:
