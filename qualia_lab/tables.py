@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
+from qualia_lab.caching import cached
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 
 if TYPE_CHECKING:
@@ -75,10 +76,7 @@ class RunTables:
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return what was computed of these tables for this key; compute it on first use."""
-        if key not in self._computed:
-            self._computed[key] = compute()
-        computed: T = self._computed[key]
-        return computed
+        return cached(self._computed, key, compute)
 
     def owners_of(self, table: pa.Table) -> np.ndarray[Any, Any]:
         """For each row of a table with `run_id`, the index of its run in `runs`; -1 for other runs."""

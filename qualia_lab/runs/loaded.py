@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.scores import needs_history
+from qualia_lab.caching import cached
 from qualia_lab.columns import column, filled, numbers_of, whole
 from qualia_lab.errors import NothingToCompare, UnknownRun
 from qualia_lab.escaping import one_line
@@ -77,11 +78,11 @@ class Loaded:
 
     def once(self, question: Hashable, compute: Callable[[], T]) -> T:
         """Return the cached result for this key, computing it on the first call."""
-        return _cached(self.answers, question, compute)
+        return cached(self.answers, question, compute)
 
     def read_once(self, question: Hashable, read: Callable[[], T]) -> T:
         """Return what was read for this key, also under another study, reading it on the first call."""
-        return _cached(self.reads, question, read)
+        return cached(self.reads, question, read)
 
     @property
     def now(self) -> int:
@@ -260,12 +261,6 @@ class Loaded:
         keys = [metric] if metric is not None else [one.objective.key for one in self.study.tasks if one.objective]
         points = self.points(list(dict.fromkeys(keys)), statistic)
         return group_runs(self.tables, self.study, metric, statistic=statistic, history=points, without=self.diverged)
-
-
-def _cached(cache: dict[Hashable, Any], question: Hashable, compute: Callable[[], T]) -> T:
-    if question not in cache:
-        cache[question] = compute()
-    return cast("T", cache[question])
 
 
 def loaded_runs(store: TrackingStore, tables: RunTables, study: Study) -> Loaded:

@@ -15,6 +15,7 @@ from qualia_lab.analysis.findings.series import summarise
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.scores import scores
 from qualia_lab.by_run import ByRun
+from qualia_lab.caching import cached
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS, metric_counts
 from qualia_lab.study.left_out import names_of
@@ -188,10 +189,7 @@ class Evidence:
 
     def cached(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the cached result for this key; compute it on first use. Rules share such results."""
-        if key not in self._cache:
-            self._cache[key] = compute()
-        result: T = self._cache[key]
-        return result
+        return cached(self._cache, key, compute)
 
     @cached_property
     def diverged(self) -> Mapping[str, str]:
