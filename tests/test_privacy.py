@@ -270,8 +270,9 @@ def test_a_model_file_without_content_says_what_mlflow_says_of_the_model():
     assert (file.python_version, file.mlflow_version, file.created[:10]) == ("3.11.7", "3.17.2", "2026-11-30")
     assert [str(one) for one in file.signature.inputs.columns] == ["question: string"]
     assert [(one.name, one.default) for one in file.signature.params.columns] == [
-        ("system", '"‹not shown›"'),
+        ("system", "‹not shown›"),
         ("k", "5"),
     ]
-    odd = written.replace("  params: '", "  params: |\n    ")
-    assert "somebody" not in private_bytes("MLmodel", odd.encode(), redactor, is_whole=True, change=change).decode()
+    for part in ("params", "inputs"):
+        odd = written.replace(f"  {part}: '", f"  {part}: |\n    a prompt of somebody ")
+        assert b"somebody" not in private_bytes("MLmodel", odd.encode(), redactor, is_whole=True, change=change)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from qualia_lab.analysis.structured_text import parse_json, parse_yaml
@@ -107,18 +107,6 @@ class ModelFile:
         return ", ".join(f"{name} {version}".strip() for name, version in self.flavours)
 
 
-def without_texts(file: ModelFile) -> ModelFile:
-    """The file without the texts in it that are people's words, such as a prompt as the default of a param."""
-    parts = {name: part and _without_texts(part) for name, part in vars(file.signature).items()}
-    return replace(file, signature=Signature(**parts))
-
-
-def _without_texts(part: Part) -> Part:
-    # As JSON, only texts have quotes: numbers, true and false stay.
-    columns = (replace(one, default=NOT_SHOWN) if '"' in one.default else one for one in part.columns)
-    return Part(tuple(columns), NOT_SHOWN if part.unread else "")
-
-
 def read_model_file(text: str) -> ModelFile:
     """Read the text of an MLmodel file, which is untrusted: aliases and tags of YAML are not followed.
 
@@ -191,8 +179,12 @@ def _column(given: Any) -> Column:
         name=name[:_TYPE] if isinstance(name, str) else "",
         type=_type(given, _DEEPEST)[:_TYPE],
         is_required=given.get("required") is not False and given.get("optional") is not True,
-        default=json.dumps(given["default"], ensure_ascii=False)[:_DEFAULT] if "default" in given else "",
+        default=_default(given["default"]) if "default" in given else "",
     )
+
+
+def _default(value: Any) -> str:
+    return NOT_SHOWN if value == NOT_SHOWN else json.dumps(value, ensure_ascii=False)[:_DEFAULT]
 
 
 def _type(given: Any, deepest: int) -> str:

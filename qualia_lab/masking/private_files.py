@@ -25,6 +25,19 @@ _FACTS = re.compile(
     r"(artifact_path|mlflow_version|model_id|model_size_bytes|model_uuid|run_id|utc_time_created): *[\w.:/' -]+"
 )
 _FLAVOUR = re.compile(r"  [\w.]+:|    \w*version: *[\w.+']+")
+_SIGNATURE = ("inputs", "outputs", "params")
+_OF_A_COLUMN = (
+    "name",
+    "type",
+    "required",
+    "optional",
+    "tensor-spec",
+    "items",
+    "properties",
+    "values",
+    "shape",
+    "default",
+)
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"RIFF")
 _TABLES = (b"PAR1", b"ARROW1", b"SQLite format 3\0")  # binary files that hold texts
 _IN_FILE = "in a file "
@@ -67,14 +80,10 @@ def private_bytes(
 
 
 def _facts_of_model(text: str) -> str:
-    """What an MLmodel file says without words of people, which metadata, prompts and configs may be.
-
-    Of the params of the signature, which are JSON in a text of YAML, defaults that hold texts are hidden.
-    """
+    """What an MLmodel file says without words of people, which metadata, prompts and configs may be."""
     facts: list[str] = []
-    columns: list[str] = []
-    params: list[str] = []
-    block, part = "", ""
+    signature: dict[str, str] = {}
+    block = part = ""
     for line in text.splitlines():
         if not line.startswith(" "):
             block, part = line.rstrip(), ""
@@ -83,26 +92,26 @@ def _facts_of_model(text: str) -> str:
             facts.append(line)
         elif block == "signature:":
             part = part if line.startswith("   ") else line.partition(":")[0].strip()
-            columns += [line] if part in ("inputs", "outputs") else []
-            params += [line.strip()] if part == "params" else []
-    return "\n".join((*facts, "signature:", *columns, _params_without_texts(" ".join(params)), ""))
+            signature[part] = f"{signature.get(part, '')} {line.strip()}".strip()
+    kept = [_columns_without_texts(name, signature[name]) for name in _SIGNATURE if name in signature]
+    return "\n".join((*facts, "signature:", *kept, ""))
 
 
-def _params_without_texts(entry: str) -> str:
-    """`  params: '[…]'` with hidden defaults; "" if it is not written as MLflow does."""
-    quoted = re.fullmatch(r"params: '(.*)'", entry)
+def _columns_without_texts(name: str, entry: str) -> str:
+    """`  params: '[…]'` without defaults that hold texts; "" if it is not written as MLflow does."""
+    quoted = re.fullmatch(rf"{name}: '(.*)'", entry)
     try:
-        params = json.loads(quoted[1].replace("''", "'")) if quoted else None
+        columns = json.loads(quoted[1].replace("''", "'")) if quoted else None
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(params, list) or not all(isinstance(one, dict) for one in params):
+    if not isinstance(columns, list) or not all(isinstance(one, dict) for one in columns):
         return ""
-    kept = [{key: one.get(key) for key in ("name", "type", "shape", "default")} for one in params]
-    for one in kept:
-        if '"' in json.dumps(one["default"]):
+    for one in columns:
+        if '"' in json.dumps(one.get("default")):
             one["default"] = NOT_SHOWN
-    written = json.dumps(kept, ensure_ascii=False).replace("'", "''")
-    return f"  params: '{written}'"
+    written = json.dumps([{key: one[key] for key in _OF_A_COLUMN if key in one} for one in columns], ensure_ascii=False)
+    written = written.replace("'", "''")
+    return f"  {name}: '{written}'"
 
 
 def _without_texts(data: bytes, redactor: Redactor) -> bytes | None:

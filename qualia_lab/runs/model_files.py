@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.model_files import ModelFile, read_model_file, without_texts
+from qualia_lab.analysis.model_files import ModelFile, read_model_file
 from qualia_lab.artifacts import decoded_text
 from qualia_lab.runs.artifact_files import READ_BYTES, read_start
-from qualia_lab.stores.masked import privacy_of
 from qualia_lab.stores.parallel import in_parallel
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def model_files(loaded: Loaded, models: Sequence[KnownModel]) -> dict[str, Model
             read[model.key] = "MLmodel was not read: those of other models fill 5 MB already."
         else:
             sizes[model.key] = len(start)
-            read[model.key] = _parsed(start, shows_content=privacy_of(loaded.store).content)
+            read[model.key] = _parsed(start)
     return {model.key: read[model.key] for model in models}
 
 
@@ -48,14 +47,13 @@ def _start(loaded: Loaded, model: KnownModel) -> bytes | str:
     return read_start(loaded.files.place(model.run_id), f"{model.path}/MLmodel", READ_BYTES + 1)
 
 
-def _parsed(data: bytes, *, shows_content: bool) -> ModelFile | str:
+def _parsed(data: bytes) -> ModelFile | str:
     if len(data) > READ_BYTES:
         return "MLmodel was not read: it is larger than 1 MB."
     decoded = decoded_text(data)
     if decoded is None:
         return "MLmodel cannot be read: it is no text."
     try:
-        file = read_model_file(decoded[0])
+        return read_model_file(decoded[0])
     except ValueError as error:
         return f"MLmodel cannot be read: {error}."
-    return file if shows_content else without_texts(file)

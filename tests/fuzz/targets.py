@@ -21,13 +21,16 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup
 
 from qualia_lab import schema
-from qualia_lab.analysis.model_files import read_model_file, without_texts
+from qualia_lab.analysis.model_files import read_model_file
 from qualia_lab.bundle.files import copy_file, open_bundle
 from qualia_lab.bundle.manifest import BundledFile, BundleManifest, is_safe_name, manifest_from_json
 from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import BundleUnreadable, FilterError, QualiaLabError, StoreUnreadable, TemplateError
 from qualia_lab.genai_tables import model_tables
 from qualia_lab.masking.keys import DEFAULT_RULES
+from qualia_lab.masking.privacy import Privacy
+from qualia_lab.masking.private_files import private_bytes
+from qualia_lab.masking.redactor import Redactor
 from qualia_lab.notebook.template import read_template
 from qualia_lab.notebook.template_cells import parse_percent
 from qualia_lab.query import parse_filter, parse_order_by, select_runs
@@ -118,6 +121,9 @@ def model_filter(data: bytes) -> None:
     assert select_models(condition, _MODELS).models.num_rows <= _MODELS.models.num_rows
 
 
+_NO_CONTENT = Redactor(Privacy(content=False))
+
+
 def model_file(data: bytes) -> None:
     """An MLmodel file is read or refused; what was read is short, whatever the file says."""
     try:
@@ -127,7 +133,11 @@ def model_file(data: bytes) -> None:
         return
     assert len(file.flavours_in_short()) < 1_000
     assert len(file.signature.in_short()) < 1_000
-    params = without_texts(file).signature.params
+    shown = private_bytes("MLmodel", data, _NO_CONTENT, is_whole=True, change=lambda _, of: of(_text(data)).encode())
+    try:
+        params = read_model_file(_text(shown)).signature.params
+    except ValueError:  # nothing of it may be shown
+        return
     assert params is None or not any('"' in column.default for column in params.columns)
 
 
